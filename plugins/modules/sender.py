@@ -1,0 +1,260 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: sender
+short_description: Manage a host's netconsole targets and console log level in one call
+version_added: 1.0.0
+description:
+  - Makes the running kernel match a host's whole declaration, all of its netconsole targets and the level from which
+    on messages are sent, in one
+    round trip.
+  - Works as M(fleet.netconsole.target) does, for several targets. When one target fails, everything that this call
+    touched is put back as it was.
+  - Targets that are not declared are never changed. On kernels that stop all targets of an interface when one is
+    stopped, one of the others is switched
+    off and on again.
+notes:
+  - An enabled target is no proof that messages arrive. Run the playbook C(fleet.netconsole.verify), or use
+    M(fleet.netconsole.probe) and
+    M(fleet.netconsole.arrival).
+  - Targets and console log level are gone after a reboot.
+author:
+  - The fleet.netconsole authors (@fleet-netconsole)
+extends_documentation_fragment:
+  - fleet.netconsole._attributes
+  - fleet.netconsole._attributes.actiongroup
+attributes:
+  check_mode:
+    support: full
+    details:
+      - A kernel on which no target exists yet does not show what it offers. Whether it lacks something that is asked
+        for is then only found when the first
+        target is made.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+requirements:
+  - Linux 5.10 or newer with C(CONFIG_NETCONSOLE_DYNAMIC)
+  - iproute2
+  - Python 3.7 or newer
+  - root
+options:
+  targets:
+    description: The targets, each with the options of M(fleet.netconsole.target).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - The target's name, a directory below C(/sys/kernel/config/netconsole). The receiver's name is a good choice.
+          - Names such as V(cmdline0) belong to targets of the kernel's command line and are refused.
+        type: str
+        required: true
+      state:
+        description:
+          - V(present) makes the target, or changes it to what is declared.
+          - V(absent) removes it, its user data included. On a host without netconsole there is nothing to do, and
+            nothing is loaded.
+        type: str
+        choices: [present, absent]
+        default: present
+      enabled:
+        description:
+          - Whether the target sends.
+          - What can only be changed while a target is disabled is changed so, and the target is enabled again.
+            Messages of that moment are not sent.
+        type: bool
+        default: true
+      remote_ip:
+        description:
+          - The receiver's IPv4 or IPv6 address, or a host name that the sender itself can resolve. A name is
+            resolved now, not when a message is sent.
+          - Required when O(targets[].state=present).
+        type: str
+      remote_port:
+        description: The receiver's UDP port.
+        type: int
+        default: 6666
+      remote_mac:
+        description:
+          - The MAC address that datagrams are sent to, in colon form. This is the receiver's own on the same
+            segment, else that of the gateway.
+          - When not given, it is resolved from the host's own routing and neighbour table.
+          - V(broadcast) has to be asked for by name, since every host on the segment can then read the kernel's
+            messages.
+        type: str
+      local_ip:
+        description:
+          - The address that datagrams come from.
+          - When not given, the address that the host's own routing uses towards the receiver.
+        type: str
+      local_port:
+        description: The UDP port that datagrams come from.
+        type: int
+        default: 6665
+      dev_name:
+        description:
+          - The interface that sends.
+          - When not given, the one that the host's own routing uses towards the receiver.
+        type: str
+      extended:
+        description:
+          - Whether messages are sent in the extended format, with level, sequence number and time.
+          - V(auto) takes the extended format wherever the kernel offers it, which every kernel from 5.10 on does.
+        type: str
+        choices: [auto, 'true', 'false']
+        default: auto
+      release:
+        description:
+          - Whether the kernel's release is put before every message. Needs the extended format.
+          - When not given, it stays as it is.
+        type: bool
+      userdata:
+        description:
+          - Text that is appended to every message of the extended format, as a dictionary of keys and values.
+            Exactly these keys are kept; V({}) removes all.
+          - A key has at most 53 bytes, a value 198. Kernels before 6.19 hold 16 keys, newer ones 256.
+          - When not given, user data stays as it is. It is changed while the target is enabled, without a gap.
+        type: dict
+      cpu_nr_enabled:
+        description: Whether the number of the CPU that wrote the message is appended. When not given, it stays as it
+          is.
+        type: bool
+      taskname_enabled:
+        description: Whether the name of the task that wrote the message is appended. When not given, it stays as it is.
+        type: bool
+      release_enabled:
+        description: Whether the kernel's release is appended as user data. When not given, it stays as it is.
+        type: bool
+      msgid_enabled:
+        description: Whether a counter of the target's messages is appended, by which a receiver finds losses. When
+          not given, it stays as it is.
+        type: bool  console_loglevel:
+    description:
+      - The kernel's console log level, the first number of C(kernel.printk). A message is sent when its level is
+        lower than this number, so V(7) sends all but
+        debug messages and V(4) sends errors and worse.
+      - It holds for every console of the host, a serial one included.
+      - When not given, it stays as it is.
+    type: int
+  missing_capability:
+    description:
+      - What to do when this kernel lacks something that is asked for, such as user data before kernel 6.9.
+      - V(error) fails and leaves the host as it was. V(warn) goes on without it and says so.
+    type: str
+    choices: [error, warn]
+    default: errorseealso:
+  - module: fleet.netconsole.target
+  - module: fleet.netconsole.probe
+"""
+
+EXAMPLES = r"""
+- name: Send to two receivers everything but debug messages
+  fleet.netconsole.sender:
+    targets:
+      - name: log1
+        remote_ip: 192.0.2.10
+      - name: log2
+        remote_ip: 192.0.2.11
+    console_loglevel: 7
+
+- name: Move from one receiver to another
+  fleet.netconsole.sender:
+    targets:
+      - name: log1
+        state: absent
+      - name: log3
+        remote_ip: log3.example.com
+"""
+
+RETURN = r"""
+before:
+  description: Each declared target, by name, as the kernel showed it before, or V(null) when there was none.
+  returned: success
+  type: dict
+after:
+  description:
+    - Each declared target, by name, as the kernel shows it afterwards, or V(null) when there is none.
+    - In check mode, what it would show as far as that can be told beforehand.
+  returned: success
+  type: dict
+  sample:
+    log1:
+      name: log1
+      enabled: true
+      dev_name: eth0
+      local_ip: 192.0.2.15
+      remote_ip: 192.0.2.10
+      remote_mac: 52:54:00:00:00:02
+      remote_port: 6666
+next_hops:
+  description: How the host reaches each receiver, by target name.
+  returned: success
+  type: dict
+console_loglevel:
+  description: The console log level before and after. V(null) when O(console_loglevel) was not given.
+  returned: success
+  type: dict
+  sample: {before: 4, after: 7}
+actions:
+  description: The steps that were taken, or in check mode would be taken, in their order.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "log1: disable"
+    - "log1: set remote_port to 6667 (was 6666)"
+    - "log1: enable"
+capabilities:
+  description:
+    - What this kernel's targets offer beyond what every kernel has.
+    - V(null) in check mode when no target exists yet.
+  returned: success
+  type: list
+  elements: str
+  sample: [extended, release, userdata]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
+    MISSING_CAPABILITY,
+    run_engine,
+    target_argument_spec,
+)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "targets": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": target_argument_spec(),
+                "required_if": [("state", "present", ("remote_ip",))],
+            },
+            "console_loglevel": {"type": "int"},
+            "missing_capability": MISSING_CAPABILITY,
+        },
+        supports_check_mode=True,
+    )
+    result = run_engine(
+        module,
+        module.params["targets"],
+        console_loglevel=module.params["console_loglevel"],
+        missing_capability=module.params["missing_capability"],
+    )
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
