@@ -137,21 +137,26 @@ options:
       msgid_enabled:
         description: Whether a counter of the target's messages is appended, by which a receiver finds losses. When
           not given, it stays as it is.
-        type: bool  console_loglevel:
+        type: bool
+  console_loglevel:
     description:
       - The kernel's console log level, the first number of C(kernel.printk). A message is sent when its level is
-        lower than this number, so V(7) sends all but
-        debug messages and V(4) sends errors and worse.
+        lower than this number, so V(7) sends all but debug messages and V(4) sends
+        errors and worse.
       - It holds for every console of the host, a serial one included.
       - When not given, it stays as it is.
     type: int
+  userdata:
+    description: User data for every target that has none of its own. See O(targets[].userdata).
+    type: dict
   missing_capability:
     description:
       - What to do when this kernel lacks something that is asked for, such as user data before kernel 6.9.
       - V(error) fails and leaves the host as it was. V(warn) goes on without it and says so.
     type: str
     choices: [error, warn]
-    default: errorseealso:
+    default: error
+seealso:
   - module: fleet.netconsole.target
   - module: fleet.netconsole.probe
 """
@@ -223,6 +228,8 @@ capabilities:
   sample: [extended, release, userdata]
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
@@ -230,6 +237,11 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._target_module im
     run_engine,
     target_argument_spec,
 )
+
+
+def with_userdata(target: dict[str, Any], userdata: dict[str, Any] | None) -> dict[str, Any]:
+    """One target's options, with the user data of all targets where it has none of its own."""
+    return {**target, "userdata": userdata if target["userdata"] is None else target["userdata"]}
 
 
 def main() -> None:
@@ -243,13 +255,14 @@ def main() -> None:
                 "required_if": [("state", "present", ("remote_ip",))],
             },
             "console_loglevel": {"type": "int"},
+            "userdata": {"type": "dict"},
             "missing_capability": MISSING_CAPABILITY,
         },
         supports_check_mode=True,
     )
     result = run_engine(
         module,
-        module.params["targets"],
+        [with_userdata(target, module.params["userdata"]) for target in module.params["targets"]],
         console_loglevel=module.params["console_loglevel"],
         missing_capability=module.params["missing_capability"],
     )

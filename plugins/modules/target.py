@@ -129,13 +129,15 @@ options:
   msgid_enabled:
     description: Whether a counter of the target's messages is appended, by which a receiver finds losses. When not
       given, it stays as it is.
-    type: bool  missing_capability:
+    type: bool
+  missing_capability:
     description:
       - What to do when this kernel lacks something that is asked for, such as user data before kernel 6.9.
       - V(error) fails and leaves the host as it was. V(warn) goes on without it and says so.
     type: str
     choices: [error, warn]
-    default: errorseealso:
+    default: error
+seealso:
   - module: fleet.netconsole.sender
   - module: fleet.netconsole.probe
   - name: Netconsole in the kernel's documentation
