@@ -33,6 +33,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 - name: Send to every receiver of the inventory
   fleet.netconsole.sender:
     targets: "{{ groups['netconsole_receivers'] | fleet.netconsole.receiver_targets(hostvars) }}"

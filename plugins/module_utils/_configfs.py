@@ -244,7 +244,7 @@ _ENABLE_ERRORS: Mapping[int, str] = {
     errno.ENODEV: "there is no interface {dev} in this network namespace",
     errno.EBUSY: "{dev} is a port of a bond, bridge, team or VRF: use that master instead",
     errno.EDESTADDRREQ: "{dev} has no address of the receiver's family: give it one, or set local_ip",
-    _ENOTSUPP: "the driver of {dev} (or of a port of it) has no netpoll, so a dying kernel cannot send: use another one",
+    _ENOTSUPP: "the driver of {dev} (or of a port of it) has no netpoll, so a kernel cannot send: use another one",
     errno.EINVAL: "the kernel found the settings contradictory (release needs extended, for instance)",
     errno.ENOMEM: "the kernel has no memory left",
     errno.ENOTDIR: "the target vanished meanwhile",

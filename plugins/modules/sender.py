@@ -162,6 +162,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 - name: Send to two receivers everything but debug messages
   fleet.netconsole.sender:
     targets:

@@ -146,6 +146,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 - name: Send this host's kernel messages to a receiver
   fleet.netconsole.target:
     name: log1

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.fleet.netconsole.plugins.filter.receiver_targets import receiver_targets
 
 

@@ -15,6 +15,7 @@ import errno
 import ipaddress
 import os
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import CONFIGFS, PRINTK, ROOT, Files
@@ -161,7 +162,7 @@ class FakeKernel(Files):
     def kernel_log(self) -> list[str]:
         return list(self.log)
 
-    def run(self, command):  # type: ignore[no-untyped-def]
+    def run(self, command: Sequence[str]) -> tuple[int, str]:
         command = tuple(command)
         if command == ("modprobe", "--dry-run", "netconsole"):
             return (0, "") if self.installed else (1, "modprobe: FATAL: Module netconsole not found")

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import (
     Configfs,
     ConfigfsError,

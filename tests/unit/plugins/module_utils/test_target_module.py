@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
     Declaration,
