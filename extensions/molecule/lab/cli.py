@@ -1,0 +1,114 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of the lab."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import requirements
+from lab.guarded import run_guarded, watch
+from lab.guests import DEFAULT_GUESTS, GUESTS
+from lab.images import ensure_images, image_of
+from lab.inventory import ssh_command
+from lab.lab import alive, down, up
+from lab.process import Interrupted, LabError, end_running, raise_on_signals
+from lab.progress import say
+from lab.state import State, state_folder
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lab",
+        description="Virtual machines and containers for the tests and the demo of fleet.netconsole.",
+        epilog=f"Guests: {', '.join(GUESTS)} (default: {', '.join(DEFAULT_GUESTS)}).",
+    )
+    parser.add_argument("--state", help="folder of the running lab (default: $FLEET_NETCONSOLE_LAB, else .lab)")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text)
+
+    def with_guests(command: argparse.ArgumentParser) -> None:
+        command.add_argument("guests", nargs="*", help="names of guests", metavar="guest")
+
+    command = add("requirements", "say which Debian packages are missing")
+    command.add_argument("--install", action="store_true", help="install them, with sudo where not root")
+    command = add("images", "make the images that the guests need and the cache does not have")
+    command.add_argument("--rebuild", action="store_true", help="make them anew")
+    with_guests(command)
+    with_guests(add("up", "start guests and wait until they can be used"))
+    with_guests(add("down", "end guests (all, when none is named) and forget them"))
+    add("status", "show the guests that run")
+    command = add("ssh", "log in to a guest, or run a command there")
+    command.add_argument("guest")
+    command.add_argument("words", nargs=argparse.REMAINDER)
+    command = add("run", "run a command while guests are up, and end them afterwards whatever happens")
+    command.add_argument("--guest", action="append", dest="guests", help="a guest to start (again for more)")
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    commands.add_parser("watch")  # internal: see guarded.py
+    return parser
+
+
+def _status(folder: Path) -> int:
+    if not (folder / "lab.json").exists():
+        print(f"no lab in {folder}")
+        return 1
+    for name, record in State.load(folder).guests.items():
+        where = f"127.0.0.1:{record.port}" if record.kind == "machine" else record.marker
+        print(f"{name:8} {record.kind:9} {record.suite:9} {'up' if alive(record) else 'gone':5} {where}")
+    print(f"inventory {folder / 'inventory.yml'}")
+    return 0
+
+
+def _command(options: argparse.Namespace, folder: Path) -> int:
+    if options.command == "requirements":
+        requirements.ensure(install=options.install)
+    elif options.command == "images":
+        guests = [GUESTS[name] for name in options.guests or GUESTS]
+        for image, place in ensure_images((image_of(guest) for guest in guests), rebuild=options.rebuild).items():
+            say(f"{image.title()}: {place}")
+    elif options.command == "up":
+        started = up(folder, options.guests or DEFAULT_GUESTS)
+        print(f"started: {', '.join(started) or 'nothing, all were up'}")
+        print(f"inventory: {folder / 'inventory.yml'}")
+    elif options.command == "down":
+        print(f"ended: {', '.join(down(folder, options.guests)) or 'nothing was up'}")
+    elif options.command == "status":
+        return _status(folder)
+    elif options.command == "ssh":
+        words = options.words[1:] if options.words[:1] == ["--"] else options.words
+        ssh = ssh_command(folder, options.guest)
+        os.execvp(ssh[0], [*ssh, *words])
+    elif options.command == "run":
+        words = options.words[1:] if options.words[:1] == ["--"] else options.words
+        return run_guarded(folder, options.guests or DEFAULT_GUESTS, words)
+    elif options.command == "watch":
+        watch(folder)
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    unknown = [name for name in getattr(options, "guests", None) or () if name not in GUESTS]
+    if unknown:
+        parser.error(f"there is no guest {', '.join(unknown)}: {', '.join(GUESTS)}")
+    raise_on_signals()
+    try:
+        return _command(options, state_folder(options.state))
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except Interrupted as interrupted:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        end_running()
+        print(f"lab: {interrupted}", file=sys.stderr)
+        return 128 + interrupted.number

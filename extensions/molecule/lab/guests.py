@@ -1,0 +1,74 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guests of the lab and the segments that join them. A further guest is a further entry here.
+
+Addresses are from the documentation ranges (RFC 5737, RFC 3849).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Link:
+    """One NIC on one segment (a shared layer-2 network). `via` are gateways, for guests behind a router."""
+
+    segment: str
+    addresses: tuple[str, ...]
+    """Interface addresses with their prefix length."""
+    via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What every guest has."""
+
+    name: str
+    suite: str
+    """A key of suites.SUITES."""
+    variables: dict[str, object] = field(default_factory=dict)
+    """Host variables for the Ansible inventory."""
+
+
+@dataclass(frozen=True)
+class Machine(Guest):
+    """A virtual machine. eth0 is for ssh from the host, its links are eth1, eth2, ... in this order."""
+
+    links: tuple[Link, ...] = ()
+    memory: int = 512
+    """MiB"""
+
+    def mac(self, number: int) -> str:
+        """MAC address of ethN: local, and the same in every run."""
+        digest = hashlib.sha256(f"{self.name} eth{number}".encode()).digest()
+        return "52:54:00:" + ":".join(f"{octet:02x}" for octet in digest[:3])
+
+
+@dataclass(frozen=True)
+class Container(Guest):
+    """A container with systemd, in a network namespace of its own that has no NIC but lo."""
+
+
+def _on_segment1(number: int) -> tuple[Link, ...]:
+    return (Link("segment1", (f"192.0.2.{number}/24", f"2001:db8:0:1::{number}/64")),)
+
+
+def _sender(name: str, suite: str, number: int) -> Machine:
+    addresses = [f"192.0.2.{number}", f"2001:db8:0:1::{number}"]
+    return Machine(name, suite, links=_on_segment1(number), variables={"netconsole_sender_addresses": addresses})
+
+
+GUESTS: dict[str, Guest] = {
+    guest.name: guest
+    for guest in (
+        Machine("log1", "bookworm", links=_on_segment1(10), variables={"netconsole_receiver_address": "192.0.2.10"}),
+        _sender("web1", "bookworm", 11),
+        _sender("web2", "trixie", 12),
+        Container("box1", "trixie"),
+    )
+}
+
+DEFAULT_GUESTS = ("log1", "web1", "web2")

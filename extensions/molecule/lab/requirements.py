@@ -1,0 +1,53 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which Debian packages the lab needs, and installing those that are missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from lab.process import LabError, run
+from lab.progress import say, step
+
+REQUIREMENTS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mmdebstrap": "mmdebstrap",
+    "genext2fs": "genext2fs",
+    "debugfs": "e2fsprogs",
+    "zstd": "zstd",
+    "podman": "podman",
+    "runc": "runc",
+    "newuidmap": "uidmap",
+    "ssh": "openssh-client",
+    "ip": "iproute2",
+}
+"""Program and the package that brings it."""
+
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+def missing() -> list[str]:
+    """Packages whose program is not there."""
+    return [package for program, package in REQUIREMENTS.items() if not shutil.which(program, path=_PATH)]
+
+
+def ensure(*, install: bool) -> None:
+    """Install what is missing (through sudo where not root), or say what is missing."""
+    packages = missing()
+    if not packages:
+        return
+    apt = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if os.geteuid() != 0:
+        apt.insert(0, "sudo")
+    if not install:
+        raise LabError(f"missing: {' '.join(packages)}\n    {' '.join(apt)}")
+    say(f"missing: {' '.join(packages)}")
+    prefix = [] if os.geteuid() == 0 else ["sudo"]
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    with step("apt-get update"):
+        run([*prefix, "apt-get", "update", "--quiet"], environment=environment)
+    with step(f"apt-get install {' '.join(packages)}"):
+        run(apt, environment=environment)
