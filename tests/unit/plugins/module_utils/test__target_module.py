@@ -25,7 +25,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._target_module im
     target_argument_spec,
 )
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_kernel import FakeKernel
-from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.test_reconcile import NETWORK
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.test__reconcile import NETWORK
 
 
 def declared(**options: Any) -> DeclaredTarget:
