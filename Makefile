@@ -1,0 +1,44 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The project's commands. "make help" lists them; what takes more than a line is in tests/ and extensions/molecule/lab.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON_OF_VENV := .venv/bin/python
+LAB := $(PYTHON_OF_VENV) extensions/molecule/lab
+
+.PHONY: help demo demo-down test check format build clean setup setup-lab
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: setup-lab ## see it work: one receiver, two senders with different kernels, in virtual machines on this computer
+	@$(LAB) demo
+
+demo-down: ## end the demo's machines
+	@python3 extensions/molecule/lab down
+
+test: setup-lab ## everything: lint, sanity, unit tests, a receiver in a container, senders and a receiver in virtual machines
+	@$(PYTHON_OF_VENV) tests/run.py test
+
+check: setup ## the fast part of it: lint, types, unit tests, the built collection and its documentation
+	@$(PYTHON_OF_VENV) tests/run.py check
+
+format: setup ## let the formatters put the Python code in order
+	@env -u CI .venv/bin/nox -r -s formatters
+
+build: setup ## the collection's tarball, in build/
+	@.venv/bin/ansible-galaxy collection build --force --output-path build
+
+clean: ## remove all that these commands made in this clone (the image cache in ~/.cache/fleet-netconsole stays)
+	@if [ -e .lab ]; then python3 extensions/molecule/lab down; fi
+	@rm -rf .ansible .cache .lab .mypy_cache .nox .pytest_cache .ruff_cache .venv build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@tests/setup.sh
+
+setup-lab: setup
+	@$(LAB) requirements --install

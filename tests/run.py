@@ -1,0 +1,87 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the project's checks in stages and say what they prove: "run.py check" the fast part, "run.py test" everything.
+
+Every stage runs, also after one that failed: one run shows all that is wrong. The status is 0 only if nothing failed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+
+from lint import run_lint
+from process import CHECKOUT, LOGS, Outcome
+from sanity import run_sanity
+from units import run_units
+
+Stage = Callable[[], Outcome]
+
+CHECK: dict[str, Stage] = {
+    "lint": run_lint,
+    "unit": run_units,
+}
+TEST: dict[str, Stage] = {
+    **CHECK,
+    "sanity": run_sanity,
+}
+PLANS = {"check": CHECK, "test": TEST}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one plan, or only the stages of it that are named after it."""
+    plan = PLANS.get(arguments[0]) if arguments else None
+    if plan is None or not set(arguments[1:]) <= set(plan):
+        print(f"usage: run.py {'|'.join(PLANS)} [STAGE...]   stages: {' '.join(TEST)}", file=sys.stderr)
+        return 2
+    _make_standard_streams_ordinary()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rows = [_run(name, stage) for name, stage in plan.items() if name in (arguments[1:] or plan)]
+    return _conclude(rows)
+
+
+def _run(name: str, stage: Stage) -> tuple[str, Outcome, float]:
+    print(f"== {name}", flush=True)
+    started = time.monotonic()
+    try:
+        outcome = stage()
+    except Exception:  # a stage that breaks is a failure of that stage, and the others still have something to say
+        traceback.print_exc(file=sys.stdout)
+        outcome = Outcome(0, 1, "the stage itself broke")
+    took = time.monotonic() - started
+    print(f"   {name}: {outcome.passed} passed, {outcome.failed} failed in {took:.0f} s", flush=True)
+    return name, outcome, took
+
+
+def _conclude(rows: list[tuple[str, Outcome, float]]) -> int:
+    passed, failed = sum(row[1].passed for row in rows), sum(row[1].failed for row in rows)
+    print(f"\n{'stage':<12}{'passed':>8}{'failed':>8}{'seconds':>9}")
+    for name, outcome, took in rows:
+        print(f"{name:<12}{outcome.passed:>8}{outcome.failed:>8}{took:>9.0f}  {outcome.note}".rstrip())
+    if failed:
+        print(f"\nThe output of every tool is in {LOGS.relative_to(CHECKOUT)}/.")
+    print(f"\n{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+def _make_standard_streams_ordinary() -> None:
+    """Open what a runner has closed, and make output wait for a slow reader: Ansible refuses anything else."""
+    for number in (0, 1, 2):
+        try:
+            os.set_blocking(number, True)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(130)

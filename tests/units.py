@@ -1,0 +1,120 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Unit tests with plain pytest, once for every Python of this machine.
+
+Plain pytest, not ansible-test units: the engine has no Ansible in it and is tested without; one environment of a second
+or two for each Python instead of ansible-test's own; and the tests run from any folder (tests/unit/conftest.py).
+On .venv's Python all tests run. On the others, which stand for managed nodes, those of modules and module_utils run,
+with the sources of an ansible-core that supports that Python as target.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from pathlib import Path
+
+from interpreters import Interpreter, find_interpreters, missing_versions
+from process import BUILD, CHECKOUT, LOGS, TOOLS, Outcome, clean_environment, run_logged
+
+ENVIRONMENTS = CHECKOUT / ".cache" / "python"
+REQUIREMENTS = CHECKOUT / "tests" / "unit" / "requirements.txt"
+ANSIBLE_CORE_FOR_PYTHON_3_7 = "2.17.14"
+"""The last release line that has Python 3.7 as target, and the oldest that meta/runtime.yml allows."""
+
+NODE_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
+
+
+def run_units() -> Outcome:
+    """Run the unit tests under each interpreter; the outcome counts tests, the note names what this machine lacks."""
+    interpreters = find_interpreters()
+    outcomes = [_run_under(interpreter) for interpreter in interpreters]
+    missing = missing_versions(interpreters)
+    note = f"not on this machine: Python {', '.join(missing)}" if missing else ""
+    return Outcome(sum(outcome.passed for outcome in outcomes), sum(outcome.failed for outcome in outcomes), note)
+
+
+def _run_under(interpreter: Interpreter) -> Outcome:
+    own = interpreter.path.parent == TOOLS
+    log, report = LOGS / f"unit-{interpreter.name}.log", BUILD / f"unit-{interpreter.name}.xml"
+    log.unlink(missing_ok=True)
+    report.unlink(missing_ok=True)
+    try:
+        python = interpreter.path if own else _environment(interpreter, log)
+        environment = clean_environment() if own else clean_environment(PYTHONPATH=str(_ansible_for(interpreter)))
+    except (OSError, subprocess.CalledProcessError, zipfile.BadZipFile) as error:
+        print(f"    Python {interpreter.name}: no environment: {error}; see {log.relative_to(CHECKOUT)}")
+        return Outcome(0, 1)
+    tests = ["tests/unit"] if own else [name for name in NODE_TESTS if (CHECKOUT / name).is_dir()]
+    command = [str(python), "-m", "pytest", "-q", f"--junit-xml={report}", *tests]
+    status = run_logged(command, log=log, environment=environment | {"PYTHONDONTWRITEBYTECODE": "1"})
+    outcome = _count(report)
+    if status != 0:
+        print("    " + "\n    ".join(log.read_text(encoding="utf-8").splitlines()[-40:]))
+        outcome = outcome._replace(failed=max(outcome.failed, 1))
+    print(f"    Python {interpreter.name}: {outcome.passed} passed, {outcome.failed} failed", flush=True)
+    return outcome
+
+
+def _environment(interpreter: Interpreter, log: Path) -> Path:
+    """Return the Python of an environment that holds pytest; make it if its requirements changed."""
+    folder = ENVIRONMENTS / interpreter.name
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + str(folder).encode()).hexdigest()[:16]
+    stamp = folder / f"{wanted}.ready"
+    python = folder / "bin" / "python"
+    if not stamp.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        for command in (
+            [str(interpreter.path), "-m", "venv", str(folder)],
+            [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(REQUIREMENTS)],
+        ):
+            status = run_logged(command, log=log)
+            if status != 0:
+                raise subprocess.CalledProcessError(status, command)
+        stamp.touch()
+    return python
+
+
+def _ansible_for(interpreter: Interpreter) -> Path:
+    """Return a folder that holds the sources of an ansible-core which can run modules on that Python."""
+    if interpreter.version > (3, 7):
+        folder = ENVIRONMENTS / "ansible-core"
+        folder.mkdir(parents=True, exist_ok=True)
+        link = folder / "ansible"
+        link.unlink(missing_ok=True)
+        link.symlink_to(next(TOOLS.parent.glob("lib/python3.*/site-packages/ansible")))
+        return folder
+    folder = ENVIRONMENTS / f"ansible-core-{ANSIBLE_CORE_FOR_PYTHON_3_7}"
+    if not folder.exists():
+        download = ENVIRONMENTS / "download"
+        options = ["--quiet", "--no-deps", "--only-binary=:all:", f"--dest={download}"]
+        command = [
+            str(TOOLS / "python"),
+            "-m",
+            "pip",
+            "download",
+            *options,
+            f"ansible-core=={ANSIBLE_CORE_FOR_PYTHON_3_7}",
+        ]
+        subprocess.run(command, env=clean_environment(), check=True)
+        partly = folder.with_suffix(".part")
+        with zipfile.ZipFile(next(download.glob(f"ansible_core-{ANSIBLE_CORE_FOR_PYTHON_3_7}-*.whl"))) as wheel:
+            wheel.extractall(partly, [name for name in wheel.namelist() if name.startswith("ansible/")])
+        partly.rename(folder)
+    return folder
+
+
+def _count(report: Path) -> Outcome:
+    """Count what a JUnit report of pytest says; a test that was skipped did not pass."""
+    if not report.exists():
+        return Outcome(0, 1)
+    passed = failed = 0
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        bad = sum(int(suite.get(kind, 0)) for kind in ("failures", "errors", "skipped"))
+        passed, failed = passed + int(suite.get("tests", 0)) - bad, failed + bad
+    return Outcome(passed, failed)
