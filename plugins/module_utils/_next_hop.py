@@ -313,9 +313,14 @@ def _first_address(asked: _Asked, dev_name: str, *, system: System) -> str:
 def _neighbour_mac(asked: _Asked, route: _Route, *, system: System) -> str:
     """The next hop's MAC address: from the neighbour cache, which the kernel is made to fill where it has none."""
     address = route.gateway or asked.remote_ip
-    mac, _state = _cached_neighbour(address, route.dev_name, system=system)
+    mac, state = _cached_neighbour(address, route.dev_name, system=system)
     if mac is not None:
         return mac
+    if state in _VALID_STATES:  # and no way to have another one: asking would only spoil a permanent entry
+        raise NextHopError(
+            f"the neighbour cache gives {_who(asked, route)} no MAC address on {route.dev_name} that one device alone "
+            f"has ('ip neigh show to {address} dev {route.dev_name}'): correct the entry, or give remote_mac"
+        )
     _check_can_ask(asked, route, system=system)
     system.provoke(address, route.dev_name)
     deadline = system.clock() + asked.timeout
