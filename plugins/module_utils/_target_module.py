@@ -99,7 +99,6 @@ def result_of(planned: Plan, applied: Applied | None) -> dict[str, Any]:
         },
         "capabilities": None if capabilities is None else sorted(capabilities),
         "console_loglevel": planned.console_loglevel and dict(zip(("before", "after"), planned.console_loglevel)),
-        "warnings": list(planned.warnings if applied is None else applied.warnings),
         "diff": planned.diff() if applied is None else applied.diff(planned),
     }
 
@@ -112,9 +111,12 @@ def run_engine(module: AnsibleModule, options: list[Mapping[str, Any]], **declar
     """From a list of target options to the result; fails the module in the engine's own words."""
     try:
         declaration = Declaration(targets=tuple(declared_target(entry) for entry in options), **declared)
-        return result_of(*reconcile(module, declaration))
+        planned, applied = reconcile(module, declaration)
     except ENGINE_ERRORS as error:
         fail(module, str(error))
+    for warning in planned.warnings if applied is None else applied.warnings:
+        module.warn(warning)
+    return result_of(planned, applied)
 
 
 def fail(module: AnsibleModule, message: str) -> NoReturn:
