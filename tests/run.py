@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 
 from lint import run_lint
 from process import CHECKOUT, LOGS, Outcome
+from pytests import run_collection
 from sanity import run_sanity
 from units import run_units
 
@@ -26,6 +27,7 @@ Stage = Callable[[], Outcome]
 CHECK: dict[str, Stage] = {
     "lint": run_lint,
     "unit": run_units,
+    "collection": run_collection,
 }
 TEST: dict[str, Stage] = {
     **CHECK,

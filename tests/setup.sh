@@ -48,7 +48,7 @@ if [ ! -e "$stamp" ] || ! .venv/bin/python -c ''; then
     echo "setup: making .venv with $("$python" -V) (about a minute)"
     rm -rf .venv
     "$python" -m venv .venv
-    .venv/bin/python -m pip install --quiet --requirement tests/requirements.in --constraint tests/requirements.txt
+    .venv/bin/python -m pip install -qq --requirement tests/requirements.in --constraint tests/requirements.txt
     touch "$stamp"
     echo "setup: .venv is ready after $SECONDS s"
 fi

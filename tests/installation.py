@@ -1,0 +1,52 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An installation of the collection as a user has it, and commands run with it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from process import clean_environment
+
+FULL_NAME = "fleet.netconsole"
+
+
+class Installed(NamedTuple):
+    """One installation; commands run in an empty folder that has nothing to do with the checkout."""
+
+    tarball: Path
+    collections_path: Path
+    elsewhere: Path
+
+    @property
+    def root(self) -> Path:
+        return self.collections_path.joinpath("ansible_collections", *FULL_NAME.split("."))
+
+    def run(self, *command: str) -> str:
+        """Run a command of .venv with only this installation on the collections path; return its output."""
+        environment = clean_environment(ANSIBLE_COLLECTIONS_PATH=str(self.collections_path))
+        done = subprocess.run(
+            command,
+            cwd=self.elsewhere,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def documentation(self, kind: str) -> dict[str, Any]:
+        """Return what ansible-doc says of every plugin of a kind (module, filter, role), by full name."""
+        names = sorted(json.loads(self.run("ansible-doc", "--list", "--json", "--type", kind, FULL_NAME)))
+        if not names:
+            return {}
+        documents: dict[str, Any] = json.loads(self.run("ansible-doc", "--json", "--type", kind, *names))
+        return documents
