@@ -39,17 +39,16 @@ def parse_probe(given: Any) -> Probe:
     targets = given.get("targets")
     if targets is not None and not all(isinstance(target, Mapping) and "name" in target for target in targets):
         raise ArrivalError(f"the targets of {given['host']} are not those that fleet.netconsole.probe returned")
-    if given.get("level", "notice") not in LEVELS:
-        raise ArrivalError(
-            f"the level of {given['host']}'s probe is {given['level']!r}: it is one of {', '.join(LEVELS)}"
-        )
+    level = given.get("level", LEVELS.index("notice"))
+    if level not in range(len(LEVELS)):
+        raise ArrivalError(f"the level of {given['host']}'s probe is {level!r}: it is a number from 0 to 7")
     when = given.get("time")
     return Probe(
         host=given["host"],
         nonce=given["nonce"],
         time=None if when is None else float(when),
         written=bool(given.get("written", True)),
-        level=str(given.get("level", "notice")),
+        level=int(level),
         console_loglevel=given.get("console_loglevel"),
         ignore_loglevel=bool(given.get("ignore_loglevel")),
         oops_only=bool(given.get("oops_only")),

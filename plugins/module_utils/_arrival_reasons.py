@@ -71,7 +71,7 @@ class Probe:
     nonce: str
     time: float | None = None
     written: bool = True
-    level: str = "notice"
+    level: int = LEVELS.index("notice")
     console_loglevel: int | None = None
     ignore_loglevel: bool = False
     oops_only: bool = False
@@ -83,8 +83,7 @@ class Probe:
         """Whether the kernel gives a line of the probe's level to netconsole."""
         if self.console_loglevel is None:
             return True
-        level = LEVELS.index(self.level)
-        return passes(level, console_loglevel=self.console_loglevel, ignore_loglevel=self.ignore_loglevel)
+        return passes(self.level, console_loglevel=self.console_loglevel, ignore_loglevel=self.ignore_loglevel)
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ def _log_level(case: Case) -> Iterator[str]:
         limit = (
             "nothing at all leaves the host"
             if probe.console_loglevel is not None and probe.console_loglevel <= 0
-            else f"a message of level {probe.level} does not leave the host"
+            else f"a message of level {LEVELS[probe.level]} does not leave the host"
         )
         yield f"console_loglevel is {probe.console_loglevel}, so {limit}: raise it (netconsole_sender_console_loglevel)"
 

@@ -91,7 +91,12 @@ time:
   type: float
   sample: 1795413600.123456
 level:
-  description: The level of the line.
+  description: The level of the line, a number from V(0) to V(7).
+  returned: success
+  type: int
+  sample: 5
+level_name:
+  description: The level's name.
   returned: success
   type: str
   sample: notice

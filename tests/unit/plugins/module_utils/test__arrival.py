@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,6 +20,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._arrival import (
     parse_probe,
     questions,
 )
+from ansible_collections.fleet.netconsole.plugins.module_utils._arrival_facts import ReceiverFacts
 from ansible_collections.fleet.netconsole.plugins.module_utils._arrival_reasons import Receiver, UdpSocket
 from ansible_collections.fleet.netconsole.plugins.module_utils._arrival_store import Sighting, Store
 
@@ -50,7 +52,7 @@ def probe(host="web1", **more):
         "nonce": nonce_of(host),
         "time": NOW,
         "written": True,
-        "level": "notice",
+        "level": 5,
         "console_loglevel": 7,
         "targets": [target()],
         **more,
@@ -58,7 +60,7 @@ def probe(host="web1", **more):
     return parse_probe(given)
 
 
-class FakeFacts:
+class FakeFacts(ReceiverFacts):
     """What the receiver would say of itself, one answer after the other; the last one stays."""
 
     def __init__(self, *answers):
@@ -66,13 +68,8 @@ class FakeFacts:
 
     def of(self, name, *, addresses, port, store):
         facts = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return Receiver(
-            name=name,
-            addresses=frozenset(["192.0.2.10", *addresses]),
-            port=port,
-            store=store,
-            **{"service": "active", **facts},
-        )
+        known = frozenset(["192.0.2.10", *addresses])
+        return Receiver(name=name, addresses=known, port=port, store=store, **{"service": "active", **facts})
 
 
 class World:
@@ -84,19 +81,18 @@ class World:
         self.now = 0.0
         self.plans = []
 
-    def store_line(self, host="web1", *, name=None, delay=0.5, **more):
-        seconds = f"{delay % 60:09.6f}"
+    def store_line(self, sender="web1", *, name=None, delay=0.5, **more):
+        """The probe of ``sender`` comes ``delay`` seconds after it was sent, and is stored in the file ``name``."""
+        received = datetime.fromtimestamp(NOW, tz=UTC) + timedelta(seconds=delay)
         entry = {
-            "received": f"2026-11-23T06:00:{seconds}+00:00"
-            if delay >= 0
-            else f"2026-11-23T05:59:{60 + delay:09.6f}+00:00",
-            "host": host,
+            "received": received.isoformat(timespec="microseconds"),
+            "host": sender,
             "source": "192.0.2.11",
             "format": "extended",
-            "message": f"fleet.netconsole probe nonce={nonce_of(host)}",
+            "message": f"fleet.netconsole probe nonce={nonce_of(sender)}",
             **more,
         }
-        path = self.path / f"{name or host}.jsonl"
+        path = self.path / f"{name or sender}.jsonl"
         with open(path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(entry) + "\n")
         os.utime(path, (NOW, NOW))
@@ -212,8 +208,8 @@ def test_the_reason_is_from_after_the_waiting(world):
             {},
             (
                 False,
-                "arrived, but stored as unknown/192.0.2.11: add the address 192.0.2.11 to netconsole_sender_addresses of "
-                "web1, and run fleet.netconsole.site",
+                "arrived, but stored as unknown/192.0.2.11: add the address 192.0.2.11 to netconsole_sender_addresses "
+                "of web1, and run fleet.netconsole.site",
             ),
             id="unknown sender",
         ),
@@ -237,13 +233,13 @@ def test_the_reason_is_from_after_the_waiting(world):
         ),
         pytest.param(
             {},
-            {"console_loglevel": 1, "level": "emerg"},
+            {"console_loglevel": 1, "level": 0},
             (True, "console_loglevel is 1: only emerg leaves the host"),
             id="only emerg leaves the host",
         ),
         pytest.param(
             {},
-            {"console_loglevel": 4, "level": "err"},
+            {"console_loglevel": 4, "level": 3},
             (True, "console_loglevel is 4: only emerg to err leaves the host"),
             id="only errors leave the host",
         ),
@@ -253,10 +249,7 @@ def test_the_reason_is_from_after_the_waiting(world):
     ],
 )
 def test_what_is_said_of_an_arrival(world, line, given, expected):
-    host, nonce = line.pop("host", "web1"), nonce_of("web1")
-    world.store_line(
-        host, **{"name": "web1", "message": f"fleet.netconsole probe nonce={nonce}", **line}
-    ) if host else (world.store_line("web1", host_is_left_out=True))
+    world.store_line(**line)
     (row,) = world.ask(probe(**given))
     assert row["arrived"] is True
     assert (row["ok"], row["reason"]) == expected
@@ -364,7 +357,7 @@ def test_assign(targets, copies, expected):
         pytest.param({"host": "web1"}, "every entry of probes needs host", id="no nonce"),
         pytest.param({"host": "web1", "nonce": 5}, "every entry of probes needs host", id="nonce no text"),
         pytest.param({"host": "web1", "nonce": "0", "targets": [{}]}, "the targets of web1", id="target without name"),
-        pytest.param({"host": "web1", "nonce": "0", "level": "loud"}, "the level of web1's probe", id="no such level"),
+        pytest.param({"host": "web1", "nonce": "0", "level": 8}, "the level of web1's probe", id="no such level"),
     ],
 )
 def test_a_question_that_makes_no_sense(given, message):

@@ -39,7 +39,7 @@ TARGET = {
     "gateway": None,
     "next_hop_error": None,
 }
-PROBE = {"host": "web1", "nonce": "0" * 32, "time": 1000.0, "console_loglevel": 7, "level": "notice"}
+PROBE = {"host": "web1", "nonce": "0" * 32, "time": 1000.0, "console_loglevel": 7, "level": 5}
 RECEIVER = {
     "name": "log1",
     "addresses": frozenset(["127.0.0.1", "192.0.2.10", "2001:db8::10"]),
@@ -92,7 +92,7 @@ def case(*, target=None, probe=None, receiver=None, last_seen=None):
             id="console log level too low for the level asked for",
         ),
         pytest.param(
-            {"probe": {"console_loglevel": 0, "level": "emerg"}},
+            {"probe": {"console_loglevel": 0, "level": 0}},
             "console_loglevel is 0, so nothing at all leaves the host: raise it (netconsole_sender_console_loglevel)",
             id="console log level 0",
         ),
