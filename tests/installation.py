@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from process import clean_environment
+from process import clean_environment, collection_copy
 
 FULL_NAME = "fleet.netconsole"
 
@@ -50,3 +51,20 @@ class Installed(NamedTuple):
             return {}
         documents: dict[str, Any] = json.loads(self.run("ansible-doc", "--json", "--type", kind, *names))
         return documents
+
+
+def install(folder: Path) -> Installed:
+    """Build what git tracks and install it into an empty path below the folder, which is made anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir(parents=True)
+    copy = collection_copy(folder / "source")
+    for name in (".venv", ".nox", "build"):  # what lies about in a clone that was worked in
+        (copy / name).mkdir()
+        (copy / name / "leftover").touch()
+    not_yet = Installed(folder / "none", folder / "installed", elsewhere)
+    not_yet.run("ansible-galaxy", "collection", "build", str(copy), "--output-path", str(folder))
+    (tarball,) = folder.glob("*.tar.gz")
+    path = str(not_yet.collections_path)
+    not_yet.run("ansible-galaxy", "collection", "install", str(tarball), "--collections-path", path)
+    return not_yet._replace(tarball=tarball)

@@ -20,6 +20,7 @@ from lint import run_lint
 from process import CHECKOUT, LOGS, Outcome
 from pytests import run_collection
 from sanity import run_sanity
+from scenarios import run_containers, run_machines
 from units import run_units
 
 Stage = Callable[[], Outcome]
@@ -32,6 +33,8 @@ CHECK: dict[str, Stage] = {
 TEST: dict[str, Stage] = {
     **CHECK,
     "sanity": run_sanity,
+    "containers": run_containers,
+    "machines": run_machines,
 }
 PLANS = {"check": CHECK, "test": TEST}
 

@@ -6,27 +6,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from installation import Installed
-from process import collection_copy
+from installation import Installed, install
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Build, then install into an empty path."""
-    folder = tmp_path_factory.mktemp("collection")
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    copy = collection_copy(folder / "source")
-    for name in (".venv", ".nox", "build"):  # what a clone that was worked in has lying about
-        Path(copy / name).mkdir()
-        (copy / name / "leftover").touch()
-    nothing = Installed(folder, folder / "none", elsewhere)
-    nothing.run("ansible-galaxy", "collection", "build", str(copy), "--output-path", str(folder))
-    (tarball,) = folder.glob("*.tar.gz")
-    installation = Installed(tarball, folder / "installed", elsewhere)
-    target = str(installation.collections_path)
-    installation.run("ansible-galaxy", "collection", "install", str(tarball), "--collections-path", target)
-    return installation
+    return install(tmp_path_factory.mktemp("collection"))

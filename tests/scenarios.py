@@ -1,0 +1,57 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Molecule scenarios: receivers in containers, senders and receivers in virtual machines with real kernels.
+
+A scenario works with the collection as a user has it, built and installed. The lab ends its guests itself, also after
+a failure or Ctrl-C. What counts is every assert of a scenario, for each host (tests/callback/proofs.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from installation import install
+from process import BUILD, CHECKOUT, LOGS, TOOLS, Outcome, clean_environment, run_logged
+
+LAB = CHECKOUT / "extensions" / "molecule" / "lab"
+
+
+def run_containers() -> Outcome:
+    """A receiver in a container: minutes less than a machine, and a whole systemd all the same."""
+    return _run_scenario("receiver", guests=("box1",), timeout=1800)
+
+
+def run_machines() -> Outcome:
+    """Senders with different kernels and a receiver in virtual machines."""
+    return _run_scenario("machines", guests=("log1", "web1", "web2"), timeout=3600)
+
+
+def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float) -> Outcome:
+    log, proofs = LOGS / f"{name}.log", BUILD / f"{name}.proofs"
+    log.unlink(missing_ok=True)
+    proofs.unlink(missing_ok=True)
+    proofs.parent.mkdir(parents=True, exist_ok=True)
+    proofs.touch()
+    installation = install(BUILD / "scenarios")
+    environment = clean_environment(
+        ANSIBLE_CALLBACKS_ENABLED="proofs",
+        ANSIBLE_CALLBACK_PLUGINS=str(CHECKOUT / "tests" / "callback"),
+        ANSIBLE_COLLECTIONS_PATH=str(installation.collections_path),
+        FLEET_NETCONSOLE_PROOFS=str(proofs),
+    )
+    lab = [str(TOOLS / "python"), str(LAB), "run", *(f"--guest={guest}" for guest in guests), "--"]
+    molecule = [str(TOOLS / "molecule"), "test", "--scenario-name", name]
+    status = run_logged(
+        lab + molecule, log=log, environment=environment, folder=CHECKOUT / "extensions", live=True, timeout=timeout
+    )
+    return _outcome(proofs, status)
+
+
+def _outcome(proofs: Path, status: int) -> Outcome:
+    lines = proofs.read_text(encoding="utf-8").splitlines()
+    passed = sum(line.startswith("passed ") for line in lines)
+    if status == 0:
+        return Outcome(passed, 0) if passed else Outcome(0, 1, "nothing was asserted")
+    return Outcome(passed, max(len(lines) - passed, 1))
