@@ -207,8 +207,13 @@ def _resolve(asked: _Asked, *, system: System) -> NextHop:
     if route.kind == "local":
         return _on_this_host(asked, route)
     if route.kind in _GROUP_TYPES and asked.remote_mac is None:
-        raise NextHopError(_group_message(asked.remote_ip, f"a {route.kind} address"))
+        raise NextHopError(_group_message(asked.remote_ip, f"an address of the type {route.kind}"))
     local_ip = asked.local_ip or route.local_ip or _first_address(asked, route.dev_name, system=system)
+    if route.gateway is not None and parse_ip(local_ip).is_link_local and asked.family == 6:
+        raise NextHopError(
+            f"the source address {local_ip} is link-local, so the gateway {route.gateway} passes nothing on to the "
+            f"receiver {asked.remote_ip}: give {route.dev_name} an IPv6 address of a wider scope"
+        )
     return NextHop(
         remote_ip=asked.remote_ip,
         dev_name=route.dev_name,
@@ -300,10 +305,10 @@ def _addresses(system: System, *, family: int, dev_name: str | None = None) -> l
 
 def _first_address(asked: _Asked, dev_name: str, *, system: System) -> str:
     """What the kernel would take where the route names none: the first address, for IPv6 of the receiver's scope."""
-    remote_scope = ipaddress.ip_address(asked.remote_ip).is_link_local
+    remote_scope = parse_ip(asked.remote_ip).is_link_local
     for _name, text, entry in _addresses(system, family=asked.family, dev_name=dev_name):
         unusable = entry.get("tentative") or entry.get("dadfailed")
-        if not unusable and (asked.family == 4 or ipaddress.ip_address(text).is_link_local == remote_scope):
+        if not unusable and (asked.family == 4 or parse_ip(text).is_link_local == remote_scope):
             return text
     raise NextHopError(
         f"{dev_name} has no IPv{asked.family} address to send to {asked.remote_ip} from: give it one, or give local_ip"
@@ -385,7 +390,7 @@ def _foreign_subnet_hint(asked: _Asked, route: _Route, *, system: System) -> str
     """Given a device without a route to an IPv4 receiver, the kernel assumes that it is on the segment."""
     if asked.family != 4 or asked.dev_name is None or route.gateway is not None:
         return ""
-    receiver = ipaddress.ip_address(asked.remote_ip)
+    receiver = parse_ip(asked.remote_ip)
     for _name, text, entry in _addresses(system, family=4, dev_name=route.dev_name):
         if receiver in ipaddress.ip_network(f"{text}/{entry.get('prefixlen', 32)}", strict=False):
             return ""

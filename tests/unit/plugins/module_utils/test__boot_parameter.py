@@ -4,9 +4,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Every text here without white space was also given to the module of the kernels 6.1, 6.12 and 7.2: what is accepted
-# here they parsed to the same values (6.1: save the release and a MAC address as device), and of what is refused here
-# they took only the cases of SWALLOWED_BY_THE_KERNEL.
+# Every text here without white space was also given to the netconsole module of the kernels 6.1, 6.12 and 7.2. What is
+# accepted here they parsed, and to the same values (6.1 knows neither the release nor a MAC address as device). Of
+# what is refused here they took the cases of SWALLOWED_BY_THE_KERNEL only (6.1 also the alias, as the name of a
+# device; the empty value loads the module without a target).
 
 from __future__ import annotations
 
@@ -111,7 +112,6 @@ REFUSED = {
     "octet over 255": ("@/,@192.0.2.300/", "remote address: '192.0.2.300' is no IPv4 address"),
     "three octets": ("@/,@192.0.2/", "remote address: '192.0.2' is no IPv4 address"),
     "prefix length at the remote address": ("@/,@192.0.2.10/24", "remote MAC address: '24' is no MAC"),
-    "prefix length at the local address": ("@192.0.2.11/24/eth0,@192.0.2.10/", "no name of a network device"),
     "brackets": ("@/,@[2001:db8::10]/", "leave the brackets out"),
     "zone": ("@/eth0,@fe80::1%eth0/", "leave the zone out"),
     "host name": ("@/,@log1.example.org/", "remote address: 'log1.example.org' is no IP address"),
@@ -152,6 +152,10 @@ SWALLOWED_BY_THE_KERNEL = {
     "device name of 16 characters": (
         "@/eth0567890123456,@192.0.2.10/",
         "has 16 characters, the kernel silently cuts it",
+    ),
+    "prefix length at the local address, for the kernel a device 24/eth0": (
+        "@192.0.2.11/24/eth0,@192.0.2.10/",
+        "no name of a network device",
     ),
     "octet with leading zero": ("@/eth0,@192.0.2.010/", "without leading zeros"),
 }
