@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab import requirements
 from lab.guarded import run_guarded, watch
-from lab.guests import DEFAULT_GUESTS, GUESTS
+from lab.guests import GUESTS
 from lab.images import ensure_images, image_of
 from lab.inventory import ssh_command
 from lab.lab import alive, down, up
@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lab",
         description="Virtual machines and containers for the tests and the demo of fleet.netconsole.",
-        epilog=f"Guests: {', '.join(GUESTS)} (default: {', '.join(DEFAULT_GUESTS)}).",
+        epilog=f"Guests: {', '.join(GUESTS)}. Where none is named: those of $FLEET_NETCONSOLE_GUESTS, else all.",
     )
     parser.add_argument("--state", help="folder of the running lab (default: $FLEET_NETCONSOLE_LAB, else .lab)")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _guests(options: argparse.Namespace) -> list[str]:
+    """The guests that are meant."""
+    return options.guests or os.environ.get("FLEET_NETCONSOLE_GUESTS", "").split() or list(GUESTS)
+
+
 def _status(folder: Path) -> int:
     if not (folder / "lab.json").exists():
         print(f"no lab in {folder}")
@@ -71,11 +76,11 @@ def _command(options: argparse.Namespace, folder: Path) -> int:
     if options.command == "requirements":
         requirements.ensure(install=options.install)
     elif options.command == "images":
-        guests = [GUESTS[name] for name in options.guests or GUESTS]
+        guests = [GUESTS[name] for name in _guests(options)]
         for image, place in ensure_images((image_of(guest) for guest in guests), rebuild=options.rebuild).items():
             say(f"{image.title()}: {place}")
     elif options.command == "up":
-        started = up(folder, options.guests or DEFAULT_GUESTS)
+        started = up(folder, _guests(options))
         print(f"started: {', '.join(started) or 'nothing, all were up'}")
         print(f"inventory: {folder / 'inventory.yml'}")
     elif options.command == "down":
@@ -88,7 +93,7 @@ def _command(options: argparse.Namespace, folder: Path) -> int:
         os.execvp(ssh[0], [*ssh, *words])
     elif options.command == "run":
         words = options.words[1:] if options.words[:1] == ["--"] else options.words
-        return run_guarded(folder, options.guests or DEFAULT_GUESTS, words)
+        return run_guarded(folder, _guests(options), words)
     elif options.command == "watch":
         watch(folder)
     return 0
@@ -98,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    unknown = [name for name in getattr(options, "guests", None) or () if name not in GUESTS]
+    unknown = [name for name in _guests(options) if name not in GUESTS] if "guests" in options else []
     if unknown:
         parser.error(f"there is no guest {', '.join(unknown)}: {', '.join(GUESTS)}")
     raise_on_signals()

@@ -40,8 +40,9 @@ def podman() -> list[str]:
 
 
 def _limits() -> list[str]:
-    """Resource limits, where root may not raise them (itself in a container): podman's own defaults are refused there."""
-    effective = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
+    """Resource limits for a root that may not raise them (itself in a container): podman's own are refused there."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    effective = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
     may_raise = effective is not None and int(effective.group(1), 16) >> _CAP_SYS_RESOURCE & 1
     if os.geteuid() != 0 or may_raise:
         return []

@@ -24,12 +24,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_guarded(folder: Path, names: Sequence[str], command: Sequence[str]) -> int:
-    """Bring the guests up, run the command with the lab's folder in its environment, bring the lab down; its status."""
+    """Bring the guests up, run the command (it finds folder and guests in its environment), bring the lab down."""
     if not command:
         raise LabError("no command given: lab run -- COMMAND")
     with guarded(folder):
         up(folder, names)
-        environment = {**os.environ, "FLEET_NETCONSOLE_LAB": str(folder)}
+        environment = {**os.environ, "FLEET_NETCONSOLE_LAB": str(folder), "FLEET_NETCONSOLE_GUESTS": " ".join(names)}
         try:
             process = subprocess.Popen(command, env=environment)
         except OSError as error:

@@ -71,4 +71,4 @@ GUESTS: dict[str, Guest] = {
     )
 }
 
-DEFAULT_GUESTS = ("log1", "web1", "web2")
+DEMO_GUESTS = ("log1", "web1", "web2")
