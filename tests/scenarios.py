@@ -39,13 +39,12 @@ def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float) -> Outc
         ANSIBLE_CALLBACKS_ENABLED="proofs",
         ANSIBLE_CALLBACK_PLUGINS=str(CHECKOUT / "tests" / "callback"),
         ANSIBLE_COLLECTIONS_PATH=str(installation.collections_path),
+        FLEET_NETCONSOLE_GUESTS=" ".join(guests),
         FLEET_NETCONSOLE_PROOFS=str(proofs),
     )
     lab = [str(TOOLS / "python"), str(LAB), "run", *(f"--guest={guest}" for guest in guests), "--"]
     molecule = [str(TOOLS / "molecule"), "test", "--scenario-name", name]
-    status = run_logged(
-        lab + molecule, log=log, environment=environment, folder=CHECKOUT / "extensions", live=True, timeout=timeout
-    )
+    status = run_logged(lab + molecule, log=log, environment=environment, live=True, timeout=timeout)
     return _outcome(proofs, status)
 
 
