@@ -6,7 +6,8 @@
 
 # Facts: what netconsole accepts is lib/vsprintf.c (%pI6c), net/core/utils.c (in4_pton, in6_pton) and lib/net_utils.c
 # (mac_pton) of the kernel; the canonical IPv6 text is RFC 5952. Python's ipaddress alone will not do: before 3.9.5 it
-# reads "010.0.0.1", from 3.9 on it reads a zone, and only from 3.13 on it writes IPv4-mapped addresses as the kernel does.
+# reads "010.0.0.1", from 3.9 on it reads a zone, and only from 3.13 on it writes IPv4-mapped addresses as the kernel
+# does.
 
 from __future__ import annotations
 
