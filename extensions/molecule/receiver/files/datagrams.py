@@ -1,0 +1,378 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Send datagrams to the receiver of this host from addresses of its own, and compare what it stored with this table.
+
+Runs on the receiver, as root. The wire formats: kernel, drivers/net/netconsole.c (write_ext_msg, send_fragmented) and
+kernel/printk/printk.c (info_print_ext_header, msg_print_ext_body, record_print_text).
+"""
+
+import datetime
+import json
+import random
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+
+STORE = Path("/var/log/netconsole")
+PORT = 6666
+SOURCES = {
+    "192.0.2.21": "db1",
+    "2001:db8::21": "db1",
+    "192.0.2.22": "db2",
+    "192.0.2.99": None,
+    "2001:db8::99": None,
+}
+LINE = re.compile(
+    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d \S+"
+    rb" (?:-|emerg|alert|crit|err|warning|notice|info|debug) \[ *(?:\d+\.\d+|-)\] [ -~]*\n"
+)
+EXTENDED = {
+    "format": "extended",
+    "facility": 0,
+    "level": 6,
+    "level_name": "info",
+    "sequence": 5,
+    "kernel_time": 9.163816,
+}
+LEGACY = {"format": "legacy"}
+HEADER = "6,5,9163816,-"
+TIME = "[    9.163816]"
+LONG = "x" * (1000 - len(HEADER) - 2)
+
+# name, datagram, the JSON record without received, host and source, the text line from the level on
+CASES = [
+    ("extended", f"{HEADER};text\n", EXTENDED | {"message": "text"}, f"info {TIME} text"),
+    (
+        "emergency",
+        "0,5,9163816,-;text\n",
+        EXTENDED | {"level": 0, "level_name": "emerg", "message": "text"},
+        f"emerg {TIME} text",
+    ),
+    (
+        "debug",
+        "7,5,9163816,-;text\n",
+        EXTENDED | {"level": 7, "level_name": "debug", "message": "text"},
+        f"debug {TIME} text",
+    ),
+    (
+        "written to /dev/kmsg",
+        "12,5,9163816,-;text\n",
+        EXTENDED | {"facility": 1, "level": 4, "level_name": "warning", "message": "text"},
+        f"warning {TIME} text",
+    ),
+    (
+        "the first microsecond",
+        "6,0,1,-;text\n",
+        EXTENDED | {"sequence": 0, "kernel_time": 0.000001, "message": "text"},
+        "info [    0.000001] text",
+    ),
+    (
+        "up for a year",
+        "6,4294967296,31536000000123,-;text\n",
+        EXTENDED | {"sequence": 4294967296, "kernel_time": 31536000.000123, "message": "text"},
+        "info [31536000.000123] text",
+    ),
+    (
+        "release",
+        f"6.12.107+deb13-amd64,{HEADER};text\n",
+        EXTENDED | {"release": "6.12.107+deb13-amd64", "message": "text"},
+        f"info {TIME} text",
+    ),
+    ("caller", f"{HEADER},caller=T123;text\n", EXTENDED | {"caller": "T123", "message": "text"}, f"info {TIME} text"),
+    (
+        "release and caller",
+        f"6.17.0,{HEADER},caller=C0;text\n",
+        EXTENDED | {"release": "6.17.0", "caller": "C0", "message": "text"},
+        f"info {TIME} text",
+    ),
+    ("continuation", "6,5,9163816,c;text\n", EXTENDED | {"continuation": True, "message": "text"}, f"info {TIME} text"),
+    (
+        "a header field of a later kernel",
+        f"{HEADER},color=red;text\n",
+        EXTENDED | {"message": "text"},
+        f"info {TIME} text",
+    ),
+    ("no text", f"{HEADER};\n", EXTENDED | {"message": ""}, f"info {TIME} "),
+    (
+        "dictionary",
+        f"{HEADER};text\n SUBSYSTEM=pci\n DEVICE=+pci:0000:00:1f.2\n",
+        EXTENDED | {"message": "text", "userdata": {"SUBSYSTEM": "pci", "DEVICE": "+pci:0000:00:1f.2"}},
+        f"info {TIME} text",
+    ),
+    (
+        "user data",
+        f'{HEADER};text\n rack=A 12\n note=a=b "c" \\d /e\n',
+        EXTENDED | {"message": "text", "userdata": {"rack": "A 12", "note": 'a=b "c" \\d /e'}},
+        f"info {TIME} text",
+    ),
+    (
+        "everything",
+        "6.17.0,6,5,9163816,c,caller=T1;text\n SUBSYSTEM=usb\n rack=A12\n cpu=3\n taskname=init\n release=6.17.0\n msgid=7\n",
+        EXTENDED
+        | {"release": "6.17.0", "continuation": True, "caller": "T1", "message": "text"}
+        | {
+            "userdata": {
+                "SUBSYSTEM": "usb",
+                "rack": "A12",
+                "cpu": "3",
+                "taskname": "init",
+                "release": "6.17.0",
+                "msgid": "7",
+            }
+        },
+        f"info {TIME} text",
+    ),
+    (
+        "user data, no text",
+        f"{HEADER};\n rack=A12\n",
+        EXTENDED | {"message": "", "userdata": {"rack": "A12"}},
+        f"info {TIME} ",
+    ),
+    (
+        "first fragment",
+        f"{HEADER},ncfrag=0/1607;a long text\n rack=A",
+        EXTENDED | {"fragment": "0/1607", "message": "a long text\\n rack=A"},
+        f"info {TIME} (fragment 0/1607) a long text\\n rack=A",
+    ),
+    (
+        "last fragment, cut within an escape",
+        f"6.17.0,{HEADER},caller=T1,ncfrag=969/1607;5c tail\n",
+        EXTENDED | {"release": "6.17.0", "caller": "T1", "fragment": "969/1607", "message": "5c tail"},
+        f"info {TIME} (fragment 969/1607) 5c tail",
+    ),
+    (
+        "UTF-8, escaped by the kernel",
+        f"{HEADER};caf\\xc3\\xa9 \\x5c \\x1b[31m\n",
+        EXTENDED | {"message": "caf\\xc3\\xa9 \\x5c \\x1b[31m"},
+        f"info {TIME} caf\\xc3\\xa9 \\x5c \\x1b[31m",
+    ),
+    ("1000 bytes", f"{HEADER};{LONG}\n", EXTENDED | {"message": LONG}, f"info {TIME} {LONG}"),
+    ("legacy", "[    9.163816] text\n", LEGACY | {"kernel_time": 9.163816, "message": "text"}, f"- {TIME} text"),
+    (
+        "legacy, no white space before the time",
+        "[12345.678901] text\n",
+        LEGACY | {"kernel_time": 12345.678901, "message": "text"},
+        "- [12345.678901] text",
+    ),
+    (
+        "legacy, no time",
+        "zram: Added device: zram0\n",
+        LEGACY | {"message": "zram: Added device: zram0"},
+        "- [           -] zram: Added device: zram0",
+    ),
+    (
+        "legacy, caller",
+        "[    9.163816][    T1] text\n",
+        LEGACY | {"kernel_time": 9.163816, "caller": "T1", "message": "text"},
+        f"- {TIME} text",
+    ),
+    (
+        "legacy, console_msg_format=syslog",
+        "<4>[    9.163816] text\n",
+        LEGACY | {"facility": 0, "level": 4, "level_name": "warning", "kernel_time": 9.163816, "message": "text"},
+        f"warning {TIME} text",
+    ),
+    (
+        "legacy, two lines in one",
+        "[    9.163816] a\n[    9.163816] b\n",
+        LEGACY | {"kernel_time": 9.163816, "message": "a\\n[    9.163816] b"},
+        f"- {TIME} a\\n[    9.163816] b",
+    ),
+    ("legacy, the rest of a cut line", "ction 0x1\n", LEGACY | {"message": "ction 0x1"}, "- [           -] ction 0x1"),
+    ("legacy, UTF-8", "caf\u00e9\n", LEGACY | {"message": "caf\\xC3\\xA9"}, "- [           -] caf\\xC3\\xA9"),
+    ("legacy, 1000 bytes", "y" * 1000, LEGACY | {"message": "y" * 1000}, "- [           -] " + "y" * 1000),
+    (
+        "terminal escapes",
+        "\x1b]0;title\x07\x1b[2J\r\n",
+        LEGACY | {"message": "\\e]0;title\\a\\e[2J\\r"},
+        "- [           -] \\e]0;title\\a\\e[2J\\r",
+    ),
+    (
+        "no valid UTF-8, a zero byte",
+        b"\xff\x00\xc0\x80\n",
+        LEGACY | {"message": "\\xFF\\0\\xC0\\x80"},
+        "- [           -] \\xFF\\0\\xC0\\x80",
+    ),
+    (
+        "quotes and backslashes",
+        f'{HEADER};","message":"x\\"}}\n',
+        EXTENDED | {"message": '","message":"x\\"}'},
+        f'info {TIME} ","message":"x\\"}}',
+    ),
+    (
+        "a path",
+        f"{HEADER};../../../etc/cron.d/x\n",
+        EXTENDED | {"message": "../../../etc/cron.d/x"},
+        f"info {TIME} ../../../etc/cron.d/x",
+    ),
+    ("format strings", f"{HEADER};%s%n%$.file%\n", EXTENDED | {"message": "%s%n%$.file%"}, f"info {TIME} %s%n%$.file%"),
+    (
+        "a forged line",
+        "a\n2026-11-23T05:43:11.123456+00:00 db2 emerg [    1.0] b\n",
+        LEGACY | {"message": "a\\n2026-11-23T05:43:11.123456+00:00 db2 emerg [    1.0] b"},
+        "- [           -] a\\n2026-11-23T05:43:11.123456+00:00 db2 emerg [    1.0] b",
+    ),
+    (
+        "JSON in user data",
+        f'{HEADER};text\n a"b=","c":{{}}\n',
+        EXTENDED | {"message": "text", "userdata": {'a"b': '","c":{}'}},
+        f"info {TIME} text",
+    ),
+    (
+        "too large a priority is no header",
+        "2048,5,1,-;text\n",
+        LEGACY | {"message": "2048,5,1,-;text"},
+        "- [           -] 2048,5,1,-;text",
+    ),
+    ("empty line", "\n", LEGACY | {"message": ""}, "- [           -] "),
+]
+
+
+def files_of(source: str) -> tuple[Path, Path]:
+    stem = SOURCES[source] or f"unknown/{source}"
+    return STORE / f"{stem}.log", STORE / f"{stem}.jsonl"
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def send(source: str, datagrams: list[bytes], port: int = PORT) -> None:
+    family, target = (socket.AF_INET6, "::1") if ":" in source else (socket.AF_INET, "127.0.0.1")
+    with socket.socket(family, socket.SOCK_DGRAM) as sender:
+        sender.bind((source, 0))
+        for count, datagram in enumerate(datagrams):
+            sender.sendto(datagram, (target, port))
+            if count % 100 == 99:
+                time.sleep(0.02)
+
+
+def new_lines(path: Path, offset: int, wanted: int) -> list[bytes]:
+    """The lines after offset, once there are as many as wanted, or what is there after ten seconds."""
+    for _ in range(100):
+        with path.open("rb") if path.exists() else open("/dev/null", "rb") as file:
+            file.seek(offset)
+            lines = file.readlines()
+        if len(lines) >= wanted and (not lines or lines[-1].endswith(b"\n")):
+            break
+        time.sleep(0.1)
+    return lines
+
+
+def encoded(datagram: "str | bytes") -> bytes:
+    return datagram if isinstance(datagram, bytes) else datagram.encode()
+
+
+def check_table(source: str) -> list[str]:
+    """What is wrong with the way the table was stored, an empty datagram in its midst. Empty when all is well."""
+    text_file, json_file = files_of(source)
+    text_size, json_size = size(text_file), size(json_file)
+    host = SOURCES[source] or source
+    before = datetime.datetime.now(datetime.UTC)
+    send(source, [b"", *(encoded(datagram) for _, datagram, _, _ in CASES)])
+    texts = new_lines(text_file, text_size, len(CASES))
+    records = new_lines(json_file, json_size, len(CASES))
+    after = datetime.datetime.now(datetime.UTC)
+    wrong = []
+    if (len(texts), len(records)) != (len(CASES), len(CASES)):
+        wrong.append(f"{source}: {len(CASES)} sent, {len(texts)} in {text_file}, {len(records)} in {json_file}")
+    for (name, _, expected, expected_text), text, line in zip(CASES, texts, records, strict=False):
+        record = json.loads(line)
+        received = record.pop("received")
+        if not re.fullmatch(r"\S{10}T\S{8}\.\d{6}[+-]\d\d:\d\d", received):
+            wrong.append(f"{source}, {name}: received is {received}")
+        if not before <= datetime.datetime.fromisoformat(received) <= after:
+            wrong.append(f"{source}, {name}: received {received} is not between {before} and {after}")
+        if record != expected | {"host": host, "source": source}:
+            wrong.append(f"{source}, {name}: stored {record}, expected {expected}")
+        if text.decode() != f"{received} {host} {expected_text}\n":
+            wrong.append(f"{source}, {name}: stored {text!r}, expected {expected_text!r}")
+    return wrong
+
+
+def hostile(count: int) -> list[bytes]:
+    """Datagrams made of what hurts, the same ones in every run."""
+    dice = random.Random(6666)
+    heads = [
+        b"",
+        HEADER.encode() + b";",
+        b"r,6,1,2,c,caller=T1;",
+        b"[    1.2] ",
+        b"<9>[1.2][T1] ",
+        b"6,1,2,-,ncfrag=0/9;",
+        b"z",
+    ]
+    heads += [b"9" * 30 + b",1,2,-;", b"6,018446744073709551616," + b"9" * 30 + b",-;", b"[007." + b"9" * 40 + b"] "]
+    parts = [
+        b"\n ",
+        b"=",
+        b"k=v",
+        b"\\n ",
+        b"\\",
+        b'"',
+        b"%s%n",
+        b"../",
+        b"\x1b[2J",
+        b"\xc3\xa9",
+        b"\xff",
+        b"\0",
+        b"\x7f",
+        b"{",
+        b"\r",
+        b",",
+        b";",
+    ]
+    found = [b"".join(dice.choices(parts, k=dice.randrange(1, 60))) for _ in range(count)]
+    found = [dice.choice(heads) + datagram for datagram in found]
+    found[:: count // 100] = [
+        dice.randbytes(dice.choice([1, 999, 1000, 8191, 8192, 8193, 65507])) for _ in found[:: count // 100]
+    ]
+    return found
+
+
+def check_hostile(source: str, count: int = 3000) -> list[str]:
+    """What is wrong with the store after hostile datagrams: every one is one line of text and one of JSON."""
+    text_file, json_file = files_of(source)
+    text_size, json_size = size(text_file), size(json_file)
+    present = {path for path in STORE.rglob("*") if path.is_file()} | {text_file, json_file}
+    send(source, hostile(count))
+    texts, records = new_lines(text_file, text_size, count), new_lines(json_file, json_size, count)
+    wrong = (
+        [f"hostile: {count} sent, {len(texts)} lines, {len(records)} records"]
+        if {len(texts), len(records)} != {count}
+        else []
+    )
+    wrong += [f"hostile: no line of the store: {text!r}" for text in texts if not LINE.fullmatch(text)]
+    for line in records:
+        try:
+            record = json.loads(line.decode("ascii"))
+        except ValueError as error:
+            wrong.append(f"hostile: {error}: {line!r}")
+        else:
+            wrong += (
+                [f"hostile: {line!r}"] if record["host"] != source or not isinstance(record["message"], str) else []
+            )
+    wrong += [f"hostile: new file {path}" for path in STORE.rglob("*") if path.is_file() and path not in present]
+    return wrong
+
+
+def main() -> None:
+    """`datagrams.py SOURCE TEXT [COUNT]`: messages TEXT-1-end, TEXT-2-end and so on, 200 a second. Without arguments:
+    everything; status 1 and a list if something is not as it should be."""
+    if len(sys.argv) > 2:
+        for number in range(1, 1 + int((sys.argv[3:] or ["1"])[0])):
+            send(sys.argv[1], [encoded(f"{HEADER};{sys.argv[2]}-{number}-end\n")])
+            time.sleep(0.005)
+        return
+    wrong = [line for source in SOURCES for line in check_table(source)] + check_hostile("192.0.2.99")
+    print(
+        "\n".join(wrong[:50]) or f"{len(CASES)} cases from {len(SOURCES)} addresses, and hostile ones: all as expected"
+    )
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
