@@ -24,8 +24,8 @@ IPROUTE2_VERSIONS = ("5.10", "6.1", "7.3")
 class FakeHost:
     """Answers the calls of a script in their order; time passes only by sleeping.
 
-    A step of the script is the name of a record, "provoke <address> <device>", or a pair: the arguments of ip and what it
-    printed.
+    A step of the script is the name of a record, "provoke <address> <device>", or a pair: the arguments of ip and what
+    it printed.
     """
 
     def __init__(
