@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import requirements
+from lab.demo import demo
 from lab.guarded import run_guarded, watch
 from lab.guests import GUESTS
 from lab.images import ensure_images, image_of
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("run", "run a command while guests are up, and end them afterwards whatever happens")
     command.add_argument("--guest", action="append", dest="guests", help="a guest to start (again for more)")
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    add("demo", "show the collection at work; the guests stay up until `lab down`")
     commands.add_parser("watch")  # internal: see guarded.py
     return parser
 
@@ -94,6 +96,8 @@ def _command(options: argparse.Namespace, folder: Path) -> int:
     elif options.command == "run":
         words = options.words[1:] if options.words[:1] == ["--"] else options.words
         return run_guarded(folder, _guests(options), words)
+    elif options.command == "demo":
+        demo(folder)
     elif options.command == "watch":
         watch(folder)
     return 0

@@ -67,11 +67,19 @@ def start(container: Container, state: State, image: Path) -> None:
             tag,
         ],
         log=log,
-        timeout=120,
+        timeout=300,
     )
-    # is-system-running says "degraded" with status 1 when a unit failed: the guest is up all the same.
-    script = 'state=$(systemctl is-system-running --wait); [ "$state" = running ] || [ "$state" = degraded ]'
-    run([*podman(), "exec", name, "sh", "-c", script], log=log, timeout=120)
+    # Not --wait: in the first moments nobody is there to ask. "degraded" (a unit failed) is up all the same.
+    script = """
+        for try in $(seq 600); do
+            state=$(systemctl is-system-running 2>&1)
+            case $state in running | degraded) exit 0 ;; esac
+            sleep 0.2
+        done
+        echo "systemd is not up: $state" >&2
+        exit 1
+    """
+    run([*podman(), "exec", name, "sh", "-c", script], log=log, timeout=300)
 
 
 def alive(record: Record) -> bool:

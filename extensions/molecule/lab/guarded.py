@@ -46,8 +46,8 @@ def run_guarded(folder: Path, names: Sequence[str], command: Sequence[str]) -> i
 
 
 @contextmanager
-def guarded(folder: Path) -> Iterator[None]:
-    """Whatever is up in this lab is brought down at the end of the block.
+def guarded(folder: Path, *, keep_when_done: bool = False) -> Iterator[None]:
+    """Whatever is up in this lab is brought down at the end of the block, on request only when the block fails.
 
     Three nets: the block's own end; SIGTERM from the kernel when the parent dies, which ends the block; and a watcher
     that sees its pipe close when this process is killed outright.
@@ -59,15 +59,18 @@ def guarded(folder: Path) -> Iterator[None]:
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
+    keep = False
     try:
         yield
+        keep = keep_when_done
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        with step("ending the lab"):
-            ended = down(folder)
-        if ended:
-            say(f"ended: {', '.join(ended)}")
+        if not keep:
+            with step("ending the lab"):
+                ended = down(folder)
+            if ended:
+                say(f"ended: {', '.join(ended)}")
         watcher.communicate(_FINISHED)
 
 

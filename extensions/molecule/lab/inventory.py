@@ -67,6 +67,7 @@ def inventory(state: State) -> dict[str, Any]:
         "all": {
             "vars": {
                 "ansible_user": "root",
+                "ansible_become": False,
                 "ansible_python_interpreter": "/usr/bin/python3",
                 "ansible_pipelining": True,
                 "ansible_control_path_dir": str(state.folder / "cp"),
