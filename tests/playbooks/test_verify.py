@@ -187,7 +187,7 @@ def test_only_those_that_did_not_arrive_fail(fleet: Fleet) -> None:
         "web6 - no - netconsole is not loaded, so there is no target: run fleet.netconsole.site",
         "2 of 6 probes arrived. To look at: web2, web3, web4, web5, web6",
     ]
-    assert "log1: target log1 is disabled, by hand or by the kernel" in outcome.output
+    assert '"msg": "target log1 is disabled, by hand or by the kernel"' in outcome.output
 
 
 def test_a_target_that_no_receiver_of_the_inventory_is_meant_by(fleet: Fleet) -> None:
