@@ -67,6 +67,7 @@ def _install(work: Path) -> Path:
     """Build the collection and install it into an empty folder, as a user would from Galaxy; that folder."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    (work / "ansible.cfg").touch()  # no settings but Ansible's own: the demo does not depend on whose machine this is
     with step("building and installing the collection"):
         galaxy = _tool("ansible-galaxy")
         run([galaxy, "collection", "build", COLLECTION, "--output-path", work], timeout=300)
@@ -88,7 +89,7 @@ def _ansible(command: list[str], installed: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment |= {
         "ANSIBLE_COLLECTIONS_PATH": str(installed),
-        "ANSIBLE_CONFIG": os.devnull,
+        "ANSIBLE_CONFIG": str(installed.parent / "ansible.cfg"),
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
     }
     _show([_tool(command[0]), *command[1:]], environment)

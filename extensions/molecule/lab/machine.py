@@ -19,7 +19,7 @@ from lab.state import Record, State
 
 PROGRAM = "qemu-system-x86_64"
 
-BOOT_LIMIT = 600.0
+BOOT_LIMIT = 900.0
 """Seconds that a guest may take until ssh answers: several times what it takes on two slow and busy cores."""
 
 TRANSLATED = 256
