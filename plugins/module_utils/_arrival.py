@@ -169,7 +169,7 @@ class Asking:
             "reasons": [],
         }
         if sighting is not None:
-            row.update(_arrived(probe, sighting, receiver))
+            row.update(_arrived(question, sighting, receiver))
         elif probe.written:
             case = Case(probe=probe, target=target, receiver=receiver, last_seen=self._last_seen(probe, target))
             row["reasons"] = reasons(case)
@@ -204,12 +204,12 @@ def assign(asked: Sequence[Question], sightings: Sequence[Sighting]) -> list[tup
     return pairs
 
 
-def _arrived(probe: Probe, sighting: Sighting, receiver: Receiver) -> dict[str, Any]:
+def _arrived(question: Question, sighting: Sighting, receiver: Receiver) -> dict[str, Any]:
     """The part of a row that tells of a probe that was found. It is ok only under the sender's own name."""
-    after = None
+    probe, after = question.probe, None
     if sighting.received is not None and probe.time is not None:
         after = round(sighting.received - probe.time, 6)
-    faults = [fault for fault in (_unreadable(sighting), _misnamed(probe, sighting)) if fault]
+    faults = [fault for fault in (_unreadable(sighting), _misnamed(question, sighting)) if fault]
     remarks = [remark for remark in (_clocks(probe, after, receiver), _loud(probe)) if remark]
     return {
         "ok": not faults,
@@ -229,9 +229,15 @@ def _unreadable(sighting: Sighting) -> str | None:
     return f"arrived, but its line in {sighting.file} is no JSON object: the collector's configuration is not ours"
 
 
-def _misnamed(probe: Probe, sighting: Sighting) -> str | None:
+def _misnamed(question: Question, sighting: Sighting) -> str | None:
+    probe, target = question.probe, question.target
     if probe.host in (sighting.stored_as, sighting.host):
         return None
+    if target.get("local_ip_on_device") is False and sighting.source == target.get("local_ip"):
+        return (
+            f"arrived, but stored as {sighting.stored_as}: {probe.host} sends from an address that "
+            f"{target.get('dev_name')} does not have (any more), run fleet.netconsole.site"
+        )
     if sighting.stored_as.startswith(UNKNOWN + "/"):
         address = sighting.source or sighting.stored_as[len(UNKNOWN) + 1 :]
         return (

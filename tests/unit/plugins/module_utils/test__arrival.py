@@ -223,6 +223,16 @@ def test_the_reason_is_from_after_the_waiting(world):
             ),
             id="another's name",
         ),
+        pytest.param(
+            {"name": "unknown/192.0.2.11", "host": "192.0.2.11"},
+            {"targets": [target(local_ip_on_device=False)]},
+            (
+                False,
+                "arrived, but stored as unknown/192.0.2.11: web1 sends from an address that eth1 does not have (any "
+                "more), run fleet.netconsole.site",
+            ),
+            id="unknown sender, since its address has changed",
+        ),
         pytest.param({"name": "web-1"}, {}, (True, ""), id="file named otherwise, name in the line right"),
         pytest.param({"host": None}, {}, (True, ""), id="no name in the line, file named right"),
         pytest.param(
