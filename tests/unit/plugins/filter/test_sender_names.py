@@ -30,7 +30,7 @@ def names_resolve(monkeypatch: pytest.MonkeyPatch) -> Resolver:
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             return [(0, kind["type"], 0, "", (address, 0)) for address in known[name]]
 
-        monkeypatch.setattr(plugin.socket, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
     install({})
     return install
