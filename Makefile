@@ -34,7 +34,7 @@ build: setup ## the collection's tarball, in build/
 
 clean: ## remove all that these commands made in this clone (the image cache in ~/.cache/fleet-netconsole stays)
 	@if [ -e .lab ]; then python3 extensions/molecule/lab down; fi
-	@rm -rf .ansible .cache .lab .mypy_cache .nox .pytest_cache .ruff_cache .venv build
+	@rm -rf .ansible .cache .lab .lab-test .mypy_cache .nox .pytest_cache .ruff_cache .venv build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:

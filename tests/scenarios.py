@@ -10,6 +10,7 @@ a failure or Ctrl-C. What counts is every assert of a scenario, for each host (t
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from installation import install
@@ -39,6 +40,8 @@ def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float) -> Outc
         ANSIBLE_CALLBACKS_ENABLED="proofs",
         ANSIBLE_CALLBACK_PLUGINS=str(CHECKOUT / "tests" / "callback"),
         ANSIBLE_COLLECTIONS_PATH=str(installation.collections_path),
+        # Not the demo's lab: a demo that is up stays up.
+        FLEET_NETCONSOLE_LAB=os.environ.get("FLEET_NETCONSOLE_LAB", str(CHECKOUT / ".lab-test")),
         FLEET_NETCONSOLE_GUESTS=" ".join(guests),
         FLEET_NETCONSOLE_PROOFS=str(proofs),
     )
