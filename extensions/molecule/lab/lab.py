@@ -16,7 +16,7 @@ from lab import container, inventory, machine, requirements
 from lab.cache import Keys, keys, locked
 from lab.guests import GUESTS, Container, Machine
 from lab.images import ensure_images, image_of
-from lab.process import LabError, run
+from lab.process import LabError
 from lab.progress import say, step
 from lab.state import Record, State
 
@@ -85,10 +85,8 @@ def _start(name: str, state: State, image: Path, pair: Keys) -> None:
 
 
 def _await(name: str, state: State, began: float) -> None:
-    guest = GUESTS[name]
-    if isinstance(guest, Machine):
-        machine.await_ssh(name, state.guests[name], state)
-        run([*inventory.ssh_command(state.folder, name), machine.addresses_ready_command(guest)], timeout=120)
+    if isinstance(GUESTS[name], Machine):
+        machine.await_ready(name, state.guests[name], state)
         say(f"{name} is up after {time.monotonic() - began:.1f} s")
 
 

@@ -20,7 +20,7 @@ from lab.state import Record, State
 PROGRAM = "qemu-system-x86_64"
 
 BOOT_LIMIT = 900.0
-"""Seconds that a guest may take until ssh answers: several times what it takes on two slow and busy cores."""
+"""Seconds that a guest may take until it is ready: several times what it takes on two slow and busy cores."""
 
 TRANSLATED = 256
 """MiB for translated code without KVM. qemu's own default, 1 GiB, would be twice what the guest itself has."""
@@ -87,7 +87,7 @@ def command(machine: Machine, state: State, image: Path, port: int, *, kvm: bool
 
 
 def start(machine: Machine, state: State, image: Path) -> int:
-    """Start a machine on a fresh disk over its image and return its ssh port. It answers later: see await_ssh()."""
+    """Start a machine on a fresh disk over its image; its ssh port. When it can be used, await_ready() knows."""
     folder = state.folder / machine.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -119,37 +119,20 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def await_ssh(name: str, record: Record, state: State) -> None:
-    """Wait until the guest's ssh greets; LabError with the end of its console when it does not."""
+def await_ready(name: str, record: Record, state: State) -> None:
+    """Wait until the guest says on its console that it can be used (recipe/machine/usr/lib/lab/ready)."""
+    console = state.log(name, "console")
     deadline = time.monotonic() + BOOT_LIMIT
-    while time.monotonic() < deadline:
-        if not alive(record):
-            break
-        if _greets(record.port):
+    while alive(record):
+        said = console.read_bytes() if console.exists() else b""
+        if b"lab: ready" in said:
             return
+        if b"lab: no address" in said:
+            raise LabError(f"{name}: an address cannot be used; the end of its console:\n{tail(console)}")
+        if time.monotonic() > deadline:
+            raise LabError(f"{name}: not ready within {BOOT_LIMIT:.0f} s; the end of its console:\n{tail(console)}")
         time.sleep(0.2)
-    hint = tail(state.log(name, "console")) or tail(state.log(name, "qemu"))
-    what = f"no ssh within {BOOT_LIMIT:.0f} s" if alive(record) else "qemu ended"
-    raise LabError(f"{name}: {what}; the end of its console:\n{hint}")
-
-
-def _greets(port: int) -> bool:
-    """qemu itself takes the connection at once: only the greeting shows that the guest's sshd is there."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False
-
-
-def addresses_ready_command(machine: Machine) -> str:
-    """A shell command for the guest that ends when all its addresses can be used, and fails after 30 s."""
-    wanted = " ".join(address for link in machine.links for address in link.addresses)
-    return (
-        f"for try in $(seq 150); do missing=; usable=$(ip -o address show -tentative); "
-        f'for address in {wanted}; do case $usable in *" $address "*) ;; *) missing=$address ;; esac; done; '
-        f'[ -n "$missing" ] || exit 0; sleep 0.2; done; echo "no address $missing" >&2; exit 1'
-    )
+    raise LabError(f"{name}: qemu ended:\n{tail(state.log(name, 'qemu'))}")
 
 
 def alive(record: Record) -> bool:
