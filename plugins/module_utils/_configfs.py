@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 from dataclasses import dataclass, field
 from typing import Mapping, Sequence, Union
 
 from ._address import AddressError, normalize_ip, normalize_mac
+from ._command import CommandError, run_command
 
 Value = Union[str, int, bool]
 
@@ -114,21 +114,12 @@ class Files:
         return os.uname().release
 
     def run(self, command: Sequence[str]) -> tuple[int, str]:
-        """Exit status and error text of a command. A command that is not there counts as status 127."""
-        environment = dict(os.environ, LC_ALL="C")
-        environment["PATH"] = environment.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+        """Exit status and words of a command. A command that cannot be run counts as status 127."""
         try:
-            done = subprocess.run(
-                list(command),
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        except FileNotFoundError:
-            return 127, f"{command[0]}: not found"
-        return done.returncode, done.stdout.decode("utf-8", "replace").strip()
+            done = run_command(command, package="kmod" if command[0] == "modprobe" else "mount")
+        except CommandError as error:
+            return 127, str(error)
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     def kernel_log(self) -> list[str]:
         """The kernel's own messages that are still in its buffer, oldest first, without their prefix."""

@@ -15,16 +15,14 @@ import json
 import os
 import socket
 import struct
-import subprocess
 import time
 import typing as t
 from dataclasses import dataclass
 
+from ._command import COMMAND_TIMEOUT, CommandError, CompletedCommand, run_command
+
 # One JSON object of iproute2: a link, an address, a route, a neighbour.
 JSONObject = t.Dict[str, t.Any]
-
-COMMAND_TIMEOUT = 30.0
-_SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 # include/uapi/linux/netlink.h, rtnetlink.h, neighbour.h
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_CREATE = 0x1, 0x4, 0x400
@@ -43,14 +41,6 @@ class IprouteError(Exception):
     """A fact about the host's network could not be had; the message says why."""
 
 
-class CompletedCommand(t.NamedTuple):
-    """What a command left behind: exit status, standard output and standard error (text)."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 class IpCommandError(IprouteError):
     """ip ended with an error; `reason` is what it said, in one line, without the words around the kernel's own."""
 
@@ -67,30 +57,12 @@ Runner = t.Callable[[t.Sequence[str]], CompletedCommand]
 Provoker = t.Callable[[str, str], None]
 
 
-def run_command(command: t.Sequence[str]) -> CompletedCommand:
-    """Run a command in the C locale, looking into the system's own program folders too.
-
-    Raises IprouteError when it cannot be started or takes longer than COMMAND_TIMEOUT seconds.
-    """
-    environment = dict(os.environ, LC_ALL="C", PATH=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}".lstrip(":"))
+def run_ip(command: t.Sequence[str]) -> CompletedCommand:
+    """Run iproute2's ip. Raises IprouteError when it cannot be run to its end."""
     try:
-        done = subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=environment,
-            timeout=COMMAND_TIMEOUT,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise IprouteError(f"'{command[0]}' was not found on this host: install the package iproute2") from error
-    except subprocess.TimeoutExpired as error:
-        raise IprouteError(f"'{' '.join(command)}' did not end within {COMMAND_TIMEOUT:g} s") from error
-    except OSError as error:
-        raise IprouteError(f"'{command[0]}' could not be run: {error}") from error
-    return CompletedCommand(
-        done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-    )
+        return run_command(command, package="iproute2")
+    except CommandError as error:
+        raise IprouteError(str(error)) from error
 
 
 def provoke_neighbour(address: str, dev_name: str) -> None:
@@ -139,7 +111,7 @@ def _acknowledged_errno(reply: bytes) -> int:
 class System:
     """Everything the engine asks of the host's network, so that a test can put its own answers in."""
 
-    run: Runner = run_command
+    run: Runner = run_ip
     provoke: Provoker = provoke_neighbour
     sysfs: str = "/sys"
     kernel_release: str = os.uname().release

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import CompletedCommand, System
+from ansible_collections.fleet.netconsole.plugins.module_utils._command import CompletedCommand
+from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import System
 
 # Where the records are from is said in the file itself.
 RECORDED: dict[str, dict[str, Any]] = json.loads(

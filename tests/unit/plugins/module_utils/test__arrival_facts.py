@@ -19,9 +19,10 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._arrival_facts im
     service_state,
 )
 from ansible_collections.fleet.netconsole.plugins.module_utils._arrival_reasons import UdpSocket
+from ansible_collections.fleet.netconsole.plugins.module_utils._command import CompletedCommand
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import TargetState
 from ansible_collections.fleet.netconsole.plugins.module_utils._device import DeviceError
-from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import CompletedCommand, IprouteError, System
+from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import IprouteError, System
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 
 ADDRESSES = [

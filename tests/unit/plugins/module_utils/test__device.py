@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._command import CompletedCommand
 from ansible_collections.fleet.netconsole.plugins.module_utils._device import Device, DeviceError, check_device
-from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import CompletedCommand, System
+from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import System
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_host import (
     IPROUTE2_VERSIONS,
     FakeHost,

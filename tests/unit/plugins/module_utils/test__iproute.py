@@ -9,60 +9,28 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils import _iproute
+from ansible_collections.fleet.netconsole.plugins.module_utils._command import CompletedCommand
 from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import (
-    CompletedCommand,
     IpCommandError,
     IprouteError,
     System,
     device_names,
     ip_json,
     provoke_neighbour,
-    run_command,
+    run_ip,
 )
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_host import make_sysfs
 
 
-def _python(code: str) -> list[str]:
-    return [sys.executable, "-c", code]
-
-
-def test_a_command_gives_its_status_and_both_outputs() -> None:
-    done = run_command(_python("import sys; print('out'); sys.stderr.write('err'); sys.exit(3)"))
-    assert done == CompletedCommand(3, "out\n", "err")
-
-
-def test_a_command_runs_in_the_c_locale_and_finds_the_system_folders(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    monkeypatch.setenv("PATH", "/first")
-    done = run_command(_python("import os; print(os.environ['LC_ALL'], os.environ['PATH'])"))
-    assert done.stdout == "C /first:/usr/sbin:/usr/bin:/sbin:/bin\n"
-
-
-def test_bytes_that_are_no_text_do_not_stop_a_command() -> None:
-    assert run_command(_python("import sys; sys.stdout.buffer.write(b'a\\xffb')")).stdout == "a\ufffdb"
-
-
-@pytest.mark.parametrize(
-    ("command", "message"),
-    [
-        pytest.param(
-            ["no-such-program-anywhere"], "was not found on this host: install the package iproute2", id="absent"
-        ),
-        pytest.param(["/"], "'/' could not be run: ", id="no program"),
-        pytest.param(_python("import time; time.sleep(60)"), r"did not end within 0.1 s$", id="endless"),
-    ],
-)
-def test_a_command_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, command: list[str], message: str) -> None:
-    monkeypatch.setattr(_iproute, "COMMAND_TIMEOUT", 0.1)
-    with pytest.raises(IprouteError, match=message):
-        run_command(command)
+def test_a_missing_ip_is_named_with_its_package() -> None:
+    with pytest.raises(IprouteError, match="was not found on this host: install the package iproute2"):
+        run_ip(["no-such-program-anywhere"])
 
 
 @pytest.mark.parametrize(

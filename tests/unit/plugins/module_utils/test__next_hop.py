@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._address import AddressError
+from ansible_collections.fleet.netconsole.plugins.module_utils._command import CompletedCommand
 from ansible_collections.fleet.netconsole.plugins.module_utils._device import DeviceError
 from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import (
-    CompletedCommand,
     IprouteError,
     System,
 )
