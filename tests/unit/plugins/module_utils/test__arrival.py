@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -83,7 +83,7 @@ class World:
 
     def store_line(self, sender="web1", *, name=None, delay=0.5, **more):
         """The probe of ``sender`` comes ``delay`` seconds after it was sent, and is stored in the file ``name``."""
-        received = datetime.fromtimestamp(NOW, tz=UTC) + timedelta(seconds=delay)
+        received = datetime.fromtimestamp(NOW, tz=timezone.utc) + timedelta(seconds=delay)
         entry = {
             "received": received.isoformat(timespec="microseconds"),
             "host": sender,
