@@ -38,6 +38,8 @@ def run_sanity() -> Outcome:
     log = LOGS / "sanity.log"
     log.unlink(missing_ok=True)
     copy = collection_copy(BUILD / "sanity")
+    # Without a repository of its own, ansible-test asks the clone's, which ignores build/: it would test nothing.
+    subprocess.run(["git", "init", "--quiet", str(copy)], check=True)
     interpreters = find_interpreters()
     _prepare_home()
     folders = [str(TOOLS), *(str(interpreter.path.parent) for interpreter in interpreters), "/usr/bin", "/bin"]
@@ -86,7 +88,7 @@ def _pip_settings() -> str:
     listing = subprocess.run(command, env=clean_environment(), stdout=subprocess.PIPE, text=True, check=True).stdout
     settings = {}
     for name, value in (line.split("=", 1) for line in listing.splitlines() if "=" in line):
-        section, _, option = name.partition(".")
+        section, option = name.split(".", 1)
         if section in ("global", "install", ":env:"):
             settings[option] = ast.literal_eval(value).replace("\n", "\n    ")
     return "[global]\n" + "".join(f"{option} = {value}\n" for option, value in sorted(settings.items()))

@@ -252,7 +252,7 @@ def send(source: str, datagrams: list[bytes], port: int = PORT) -> None:
 
 def new_lines(path: Path, offset: int, wanted: int) -> list[bytes]:
     """The lines after offset, once there are as many as wanted, or what is there after ten seconds."""
-    for _ in range(100):
+    for dummy in range(100):
         with path.open("rb") if path.exists() else open("/dev/null", "rb") as file:
             file.seek(offset)
             lines = file.readlines()
@@ -272,14 +272,14 @@ def check_table(source: str) -> list[str]:
     text_size, json_size = size(text_file), size(json_file)
     host = SOURCES[source] or source
     before = datetime.datetime.now(datetime.UTC)
-    send(source, [b"", *(encoded(datagram) for _, datagram, _, _ in CASES)])
+    send(source, [b"", *(encoded(case[1]) for case in CASES)])
     texts = new_lines(text_file, text_size, len(CASES))
     records = new_lines(json_file, json_size, len(CASES))
     after = datetime.datetime.now(datetime.UTC)
     wrong = []
     if (len(texts), len(records)) != (len(CASES), len(CASES)):
         wrong.append(f"{source}: {len(CASES)} sent, {len(texts)} in {text_file}, {len(records)} in {json_file}")
-    for (name, _, expected, expected_text), text, line in zip(CASES, texts, records, strict=False):
+    for (name, dummy, expected, expected_text), text, line in zip(CASES, texts, records, strict=False):
         record = json.loads(line)
         received = record.pop("received")
         if not re.fullmatch(r"\S{10}T\S{8}\.\d{6}[+-]\d\d:\d\d", received):
@@ -325,10 +325,10 @@ def hostile(count: int) -> list[bytes]:
         b",",
         b";",
     ]
-    found = [b"".join(dice.choices(parts, k=dice.randrange(1, 60))) for _ in range(count)]
+    found = [b"".join(dice.choices(parts, k=dice.randrange(1, 60))) for dummy in range(count)]
     found = [dice.choice(heads) + datagram for datagram in found]
     found[:: count // 100] = [
-        dice.randbytes(dice.choice([1, 999, 1000, 8191, 8192, 8193, 65507])) for _ in found[:: count // 100]
+        dice.randbytes(dice.choice([1, 999, 1000, 8191, 8192, 8193, 65507])) for dummy in found[:: count // 100]
     ]
     return found
 

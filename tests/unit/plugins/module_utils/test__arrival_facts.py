@@ -25,7 +25,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._device import De
 from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import IprouteError, System
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 
-ADDRESSES = [
+ADDRESSES = (
     {"ifname": "lo", "addr_info": [{"family": "inet", "local": "127.0.0.1"}, {"family": "inet6", "local": "::1"}]},
     {
         "ifname": "eth1",
@@ -37,7 +37,7 @@ ADDRESSES = [
         ],
     },
     {"ifname": "eth2"},
-]
+)
 BY_DEVICE = {"lo": {"127.0.0.1", "::1"}, "eth1": {"192.0.2.11", "2001:db8::11"}, "eth2": set()}
 
 

@@ -77,7 +77,7 @@ def test_the_receiver_finds_what_is_written(host):
 
 
 @pytest.mark.parametrize(
-    ("level", "number"), [("auto", 3), ("emerg", 0), ("notice", 5), ("debug", 7)], ids=lambda value: str(value)
+    ("level", "number"), [("auto", 3), ("emerg", 0), ("notice", 5), ("debug", 7)], ids=str
 )
 def test_level(host, level, number):
     assert host.probe(level=level)["level"] == number
