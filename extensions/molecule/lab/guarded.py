@@ -19,6 +19,9 @@ from lab.process import Interrupted, LabError
 from lab.progress import say, step
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+WATCHER = (sys.executable, str(Path(__file__).parent))
+"""The lab tool itself, for its command `watch`."""
+
 _FINISHED = b"finished"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,7 +34,7 @@ def run_guarded(folder: Path, names: Sequence[str], command: Sequence[str]) -> i
         up(folder, names)
         environment = {**os.environ, "FLEET_NETCONSOLE_LAB": str(folder), "FLEET_NETCONSOLE_GUESTS": " ".join(names)}
         try:
-            process = subprocess.Popen(command, env=environment)
+            process = subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent)
         except OSError as error:
             raise LabError(f"{command[0]}: {error.strerror}") from error
         try:
@@ -52,10 +55,9 @@ def guarded(folder: Path, *, keep_when_done: bool = False) -> Iterator[None]:
     Three nets: the block's own end; SIGTERM from the kernel when the parent dies, which ends the block; and a watcher
     that sees its pipe close when this process is killed outright.
     """
-    if ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
-        raise LabError("prctl refused PR_SET_PDEATHSIG")
+    _end_with_parent()
     watcher = subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent), "--state", str(folder), "watch"],
+        [*WATCHER, "--state", str(folder), "watch"],
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
@@ -72,6 +74,12 @@ def guarded(folder: Path, *, keep_when_done: bool = False) -> Iterator[None]:
             if ended:
                 say(f"ended: {', '.join(ended)}")
         watcher.communicate(_FINISHED)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM to this process when its parent dies."""
+    if ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
+        raise OSError("prctl refused PR_SET_PDEATHSIG")
 
 
 def watch(folder: Path) -> None:

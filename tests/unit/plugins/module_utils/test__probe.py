@@ -76,9 +76,7 @@ def test_the_receiver_finds_what_is_written(host):
     assert match is not None and match.group(1).decode() == nonce
 
 
-@pytest.mark.parametrize(
-    ("level", "number"), [("auto", 3), ("emerg", 0), ("notice", 5), ("debug", 7)], ids=str
-)
+@pytest.mark.parametrize(("level", "number"), [("auto", 3), ("emerg", 0), ("notice", 5), ("debug", 7)], ids=str)
 def test_level(host, level, number):
     assert host.probe(level=level)["level"] == number
     assert host.kmsg.read_text().startswith(f"<{8 + number}>")
