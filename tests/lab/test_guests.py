@@ -1,0 +1,93 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a guest is started and reached, as far as no guest is needed for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab import inventory
+from lab.guests import GUESTS, Link, Machine
+from lab.machine import command, kernel_command_line, kvm_works
+from lab.process import LabError
+from lab.state import Record, State, state_folder
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(tmp_path, "0123abcd", 23456, {})
+
+
+def test_no_two_guests_share_an_address_or_a_mac() -> None:
+    machines = [guest for guest in GUESTS.values() if isinstance(guest, Machine)]
+    addresses = [address for machine in machines for link in machine.links for address in link.addresses]
+    macs = [machine.mac(number) for machine in machines for number in range(len(machine.links) + 1)]
+    assert len(set(addresses)) == len(addresses)
+    assert len(set(macs)) == len(macs)
+
+
+def test_kernel_command_line_carries_addresses_and_gateways() -> None:
+    links = (Link("a", ("192.0.2.5/24", "2001:db8::5/64")), Link("b", ("198.51.100.5/24",), via=("198.51.100.1",)))
+    words = kernel_command_line(Machine("x", "trixie", links=links)).split()
+    assert "lab.eth1=192.0.2.5/24,2001:db8::5/64" in words
+    assert "lab.eth2=198.51.100.5/24,via:198.51.100.1" in words
+    assert "systemd.hostname=x" in words
+
+
+def test_machines_of_a_segment_meet_and_segments_do_not(state: State) -> None:
+    words = command(
+        Machine("x", "trixie", links=(Link("a", ()), Link("b", ()), Link("a", ()))), state, Path("/i"), 2222, kvm=False
+    )
+    groups = [word.split("mcast=")[1] for word in words if "mcast=" in word]
+    assert len(groups) == 3
+    assert groups[0] == groups[2] != groups[1]
+
+
+def test_two_labs_do_not_meet(tmp_path: Path) -> None:
+    first, second = State.load(tmp_path / "1"), State.load(tmp_path / "2")
+    assert first.marker("web1") != second.marker("web1")
+    assert (first.segment_group("a"), first.segment_port) != (second.segment_group("a"), second.segment_port)
+
+
+def test_state_is_read_as_it_was_written(state: State) -> None:
+    state.guests["web1"] = Record("machine", "trixie", "marker", port=2222)
+    state.save()
+    assert State.load(state.folder) == state
+
+
+def test_state_folder_that_is_too_long_for_sockets() -> None:
+    with pytest.raises(LabError, match="FLEET_NETCONSOLE_LAB"):
+        state_folder("/" + "x" * 90)
+
+
+@pytest.mark.parametrize(
+    ("flags", "device", "works"),
+    [
+        pytest.param("fpu vmx sse", True, True, id="Intel"),
+        pytest.param("fpu svm sse", True, True, id="AMD"),
+        pytest.param("fpu sse", True, False, id="a device that would hang the guest"),
+        pytest.param("fpu vmx sse", False, False, id="no device"),
+    ],
+)
+def test_kvm_only_where_it_works(tmp_path: Path, flags: str, device: bool, works: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(f"flags\t: {flags}\n", encoding="utf-8")
+    if device:
+        (tmp_path / "kvm").touch()
+    assert kvm_works(tmp_path / "cpuinfo", tmp_path / "kvm") is works
+
+
+def test_inventory_is_what_ansible_reads(state: State) -> None:
+    state.guests = {
+        "web1": Record("machine", "bookworm", "m-web1", port=2222),
+        "box1": Record("container", "trixie", "m-box1"),
+    }
+    wanted = inventory.inventory(state)
+    assert yaml.safe_load(inventory.yaml(wanted)) == wanted
+    machines = wanted["all"]["children"]["lab_machines"]["hosts"]
+    assert machines["web1"]["ansible_port"] == 2222
+    assert machines["web1"]["netconsole_sender_addresses"] == ["192.0.2.11", "2001:db8:0:1::11"]
+    assert "box1" in wanted["all"]["children"]["lab_containers"]["hosts"]
