@@ -16,9 +16,9 @@ from process import BUILD, LOGS, TOOLS, Outcome, clean_environment, run_logged
 
 def run_collection() -> Outcome:
     """Build and install the collection and look at what a user then has; run its playbooks against stand-ins."""
-    return run_pytest(
-        "collection", ["tests/collection", "tests/playbooks"], python=TOOLS / "python", environment=clean_environment()
-    )
+    (LOGS / "collection.log").unlink(missing_ok=True)
+    tests = ["tests/collection", "tests/playbooks"]
+    return run_pytest("collection", tests, python=TOOLS / "python", environment=clean_environment())
 
 
 def run_pytest(name: str, tests: Sequence[str], *, python: Path, environment: Mapping[str, str]) -> Outcome:

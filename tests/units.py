@@ -6,8 +6,8 @@
 
 Plain pytest, not ansible-test units: the engine has no Ansible in it and is tested without; one environment of a second
 or two for each Python instead of ansible-test's own; and the tests run from any folder (tests/unit/conftest.py).
-On .venv's Python all tests run. On the others, which stand for managed nodes, those of modules and module_utils run,
-with the sources of an ansible-core that supports that Python as target.
+On .venv's Python all tests run, those of the lab too. On the others, which stand for managed nodes, those of modules
+and module_utils run, with the sources of an ansible-core that supports that Python as target.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _run_under(interpreter: Interpreter) -> Outcome:
     except (OSError, subprocess.CalledProcessError, zipfile.BadZipFile) as error:
         print(f"    Python {interpreter.name}: no environment: {error}; see {log.relative_to(CHECKOUT)}")
         return Outcome(0, 1)
-    tests = ["tests/unit"] if own else [folder for folder in NODE_TESTS if (CHECKOUT / folder).is_dir()]
+    tests = ["tests/unit", "tests/lab"] if own else [folder for folder in NODE_TESTS if (CHECKOUT / folder).is_dir()]
     outcome = run_pytest(name, tests, python=python, environment=environment)
     print(f"    Python {interpreter.name}: {outcome.passed} passed, {outcome.failed} failed", flush=True)
     return outcome

@@ -22,7 +22,7 @@ TRACKED = subprocess.run(
 ).stdout.split("\0")
 
 FORBIDDEN = {
-    "path of one machine": r"(?<![\w.}])/(work|farm|root|home/[a-z]+)/",
+    "path of one machine": r"(?<![\w.}])/(work|farm|home/[a-z]+)/|/root/\.(pyenv|cache)",
     "registry of container images": r"\b(docker|quay|ghcr|gcr)\.io\b",
     "test that does not test": r"pytest\.(skip|xfail|importorskip)\(|@pytest\.mark\.(skip|xfail)",
     "failure that is hidden": r"\bignore_errors: *(true|yes)|\bfailed_when: *(false|no)\b|# *noqa",
