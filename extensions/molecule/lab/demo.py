@@ -29,6 +29,18 @@ MESSAGES = (
 )
 """What each sender's kernel is made to say: what it is, and the command for it."""
 
+LOOK = f"""
+cd /var/log/netconsole
+for try in $(seq 30); do
+    [ "$(grep -l 'a line that the demo wrote' *.log | wc -l)" -lt {len(SENDERS)} ] || break
+    sleep 1
+done
+ls -l
+tail -n 4 *.log
+tail -n 1 *.jsonl
+"""
+"""For the receiver: wait until the last message of each sender is there, then show the ends of their files."""
+
 
 def demo(folder: Path) -> None:
     """Run the demo. The guests stay up after it; when it fails or is interrupted they are ended."""
@@ -42,16 +54,14 @@ def demo(folder: Path) -> None:
         _title("ansible-playbook fleet.netconsole.site: receivers, senders, proof of arrival")
         with step("ansible-playbook fleet.netconsole.site"):
             _ansible(["ansible-playbook", *inventories, "fleet.netconsole.site"], installed)
-        for what, command in MESSAGES:
-            _title(f"On each sender: {what}: {command}")
-            for name in SENDERS:
-                kernel = run([*ssh_command(folder, name), f"{command}; uname -r"], timeout=300).strip()
-                print(f"{name} (kernel {kernel})", flush=True)
-        time.sleep(2)  # the receiver writes its files within a second
+        _title("Each sender's kernel speaks: " + ", ".join(what for what, _ in MESSAGES))
+        commands = [command for _, command in MESSAGES]
+        print("\n".join(f"  {command}" for command in commands))
+        for name in SENDERS:
+            kernel = run([*ssh_command(folder, name), "; ".join([*commands, "uname -r"])], timeout=300).strip()
+            print(f"{name} (kernel {kernel}): done", flush=True)
         _title(f"What {RECEIVER} has of it: /var/log/netconsole, one file for each sender")
-        _show(
-            [*ssh_command(folder, RECEIVER), "cd /var/log/netconsole && ls -l && tail -n 4 *.log && tail -n 1 *.jsonl"]
-        )
+        _show([*ssh_command(folder, RECEIVER), LOOK])
         _title("ansible-playbook fleet.netconsole.verify: the proof again, at any time")
         with step("ansible-playbook fleet.netconsole.verify"):
             _ansible(["ansible-playbook", *inventories, "fleet.netconsole.verify"], installed)

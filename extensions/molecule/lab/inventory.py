@@ -40,6 +40,10 @@ def ssh_config(state: State, pair: Keys) -> str:
         "  GlobalKnownHostsFile /dev/null",
         "  StrictHostKeyChecking yes",
         "  ConnectTimeout 60",
+        # One connection for many logins: each new one costs an emulated processor seconds.
+        "  ControlMaster auto",
+        "  ControlPersist 600",
+        f'  ControlPath "{state.folder / "cp" / "%n"}"',
         "  LogLevel ERROR",
     ]
     for name, record in state.guests.items():
@@ -71,7 +75,7 @@ def inventory(state: State) -> dict[str, Any]:
                 "ansible_python_interpreter": "/usr/bin/python3",
                 "ansible_pipelining": True,
                 "ansible_control_path_dir": str(state.folder / "cp"),
-                "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=600s",
+                "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=600",
                 "ansible_ssh_common_args": f"-F {shlex.quote(str(state.folder / 'ssh_config'))}",
             },
             "children": children,
