@@ -443,6 +443,8 @@ class Configfs:
 
 
 def _reason(error: OSError) -> str:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{os.strerror(error.errno)}: this needs root (become)"
     return os.strerror(error.errno) if error.errno and error.errno < 500 else f"error {error.errno}"
 
 

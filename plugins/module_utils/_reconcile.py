@@ -515,11 +515,11 @@ def apply(planned: Plan, *, configfs: Configfs, console: ConsoleLoglevel) -> App
     try:
         warnings = _carry_out(planned, done, configfs=configfs, console=console)
         after = {desired.name: _verified(desired, configfs, planned) for desired in planned.desired}
-    except ENGINE_ERRORS as error:
+    except (*ENGINE_ERRORS, OSError) as error:
         trouble = _put_back(planned, done, configfs=configfs, console=console)
-        if trouble:
-            raise type(error)(f"{error}. What could not be put back as it was: {'; '.join(trouble)}") from error
-        raise
+        kind = ConfigfsError if isinstance(error, OSError) else type(error)
+        left = f". What could not be put back as it was: {'; '.join(trouble)}" if trouble else ""
+        raise kind(f"{error}{left}") from error
     capabilities = planned.capabilities
     for state in after.values():
         capabilities = capabilities if state is None else features(state)
@@ -648,6 +648,6 @@ def _try(actions: Sequence[Action], *, configfs: Configfs, console: ConsoleLogle
                 configfs.create(action.target)
             else:
                 _step(action, configfs=configfs, console=console)
-        except ENGINE_ERRORS as error:
+        except (*ENGINE_ERRORS, OSError) as error:
             return [str(error)]
     return []

@@ -112,7 +112,7 @@ def run_engine(module: AnsibleModule, options: list[Mapping[str, Any]], **declar
     try:
         declaration = Declaration(targets=tuple(declared_target(entry) for entry in options), **declared)
         planned, applied = reconcile(module, declaration)
-    except ENGINE_ERRORS as error:
+    except (*ENGINE_ERRORS, OSError) as error:
         fail(module, str(error))
     for warning in planned.warnings if applied is None else applied.warnings:
         module.warn(warning)

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import (
@@ -172,6 +175,17 @@ def test_the_kernels_own_words_end_the_message() -> None:
     configfs.create("log1")
     with pytest.raises(ConfigfsError, match="The kernel's log says: netconsole: network logging has already stopped"):
         configfs.disable("log1")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM], ids=["EACCES", "EPERM"])
+def test_who_is_not_root_is_told_so(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise OSError(number, os.strerror(number), path)
+
+    kernel = FakeKernel()
+    monkeypatch.setattr(kernel, "make_directory", refuse)
+    with pytest.raises(ConfigfsError, match=r"does not take a target named log1: .*: this needs root \(become\)"):
+        Configfs(files=kernel).create("log1")
 
 
 def test_removing_takes_user_data_away_first() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from typing import Any
 
@@ -419,6 +420,24 @@ def test_a_port_that_the_kernel_refuses_leaves_no_half_target() -> None:
     was = shown(kernel)
     with pytest.raises(ConfigfsError, match="port of a bond, bridge, team or VRF"):
         run(kernel, DeclaredTarget(name="log2", remote_ip="192.0.2.11", dev_name="eth1"), LOG1)
+    assert shown(kernel) == was
+
+
+def test_a_file_that_cannot_be_read_in_the_middle_puts_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = FakeKernel()
+    run(kernel, LOG1)
+    was = shown(kernel)
+    read = kernel.read
+
+    def read_until_disabled(path: str) -> str:
+        if path.endswith("log1/remote_mac") and not kernel.target_table["log1"].enabled:
+            monkeypatch.setattr(kernel, "read", read)
+            raise OSError(errno.EIO, "Input/output error", path)
+        return read(path)
+
+    monkeypatch.setattr(kernel, "read", read_until_disabled)
+    with pytest.raises(ConfigfsError, match="Input/output error"):
+        run(kernel, DeclaredTarget(name="log1", remote_ip="192.0.2.10", remote_port=6667))
     assert shown(kernel) == was
 
 
