@@ -39,15 +39,13 @@ def ensure(*, install: bool) -> None:
     packages = missing()
     if not packages:
         return
-    apt = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-    if os.geteuid() != 0:
-        apt.insert(0, "sudo")
+    as_root = [] if os.geteuid() == 0 else ["sudo"]
+    apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    install_them = [*apt, "install", "--yes", "--no-install-recommends", *packages]
     if not install:
-        raise LabError(f"missing: {' '.join(packages)}\n    {' '.join(apt)}")
+        raise LabError(f"missing: {' '.join(packages)}\n    {' '.join(install_them)}")
     say(f"missing: {' '.join(packages)}")
-    prefix = [] if os.geteuid() == 0 else ["sudo"]
-    environment = {"DEBIAN_FRONTEND": "noninteractive"}
     with step("apt-get update"):
-        run([*prefix, "apt-get", "update", "--quiet"], environment=environment)
+        run([*apt, "update", "--quiet"])
     with step(f"apt-get install {' '.join(packages)}"):
-        run(apt, environment=environment)
+        run(install_them)
