@@ -54,8 +54,8 @@ def demo(folder: Path) -> None:
         _title("ansible-playbook fleet.netconsole.site: receivers, senders, proof of arrival")
         with step("ansible-playbook fleet.netconsole.site"):
             _ansible(["ansible-playbook", *inventories, "fleet.netconsole.site"], installed)
-        _title("Each sender's kernel speaks: " + ", ".join(what for what, _ in MESSAGES))
-        commands = [command for _, command in MESSAGES]
+        _title("Each sender's kernel speaks: " + ", ".join(what for what, _command in MESSAGES))
+        commands = [command for _what, command in MESSAGES]
         print("\n".join(f"  {command}" for command in commands))
         for name in SENDERS:
             kernel = run([*ssh_command(folder, name), "; ".join([*commands, "uname -r"])], timeout=300).strip()
