@@ -4,7 +4,7 @@
 
 """Desired + observed -> plan -> applied: the one function that makes a sender's kernel match its declaration.
 
-1. ``Declaration`` is what somebody wrote down: targets, console log level. Checked here, before the host is looked at.
+1. ``Declaration`` (``_declaration``) is what somebody wrote down.
 2. ``resolve`` fills in what was left out (interface, source address, next hop's MAC) from the host's own routing.
 3. ``plan`` compares with what the kernel shows and lists every step. It changes nothing: it is what check mode shows.
 4. ``apply`` carries the steps out, reads back, and on a failure puts everything that it touched back as it was.
@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Callable, Iterable, Mapping, Sequence
 
-from ._address import BROADCAST_MAC, AddressError, normalize_ip, normalize_remote_mac
+from ._address import BROADCAST_MAC, AddressError, normalize_ip
 from ._configfs import (
     SWITCHES,
     WRITABLE,
@@ -26,10 +26,8 @@ from ._configfs import (
     ConsoleLoglevel,
     TargetState,
     Value,
-    check_dev_name,
-    check_name,
-    check_userdata,
 )
+from ._declaration import Declaration, DeclarationError, DeclaredTarget
 from ._device import DeviceError, check_device
 from ._next_hop import NextHop, NextHopError, resolve_next_hop, resolve_remote_ip
 
@@ -46,87 +44,12 @@ KERNEL_DEFAULTS: Mapping[str, Value] = {
 }
 
 
-class DeclarationError(ValueError):
-    """The declaration itself is wrong, whatever the host looks like."""
-
-
 class CapabilityError(Exception):
     """This kernel lacks something that the declaration asks for."""
 
 
 # Everything that the engine raises on purpose. The message of each is complete: cause and way out.
 ENGINE_ERRORS = (AddressError, CapabilityError, ConfigfsError, DeclarationError, DeviceError, NextHopError)
-
-
-@dataclass(frozen=True)
-class DeclaredTarget:
-    """One target as it was written down. ``None`` means: not given.
-
-    ``remote_ip`` may be a host name. ``dev_name``, ``local_ip`` and ``remote_mac`` are resolved when not given;
-    ``extended`` follows the kernel; ``release``, ``userdata`` and the switches stay as they are.
-    """
-
-    name: str
-    present: bool = True
-    enabled: bool = True
-    remote_ip: str | None = None
-    remote_port: int = 6666
-    local_port: int = 6665
-    dev_name: str | None = None
-    local_ip: str | None = None
-    remote_mac: str | None = None
-    extended: bool | None = None
-    release: bool | None = None
-    userdata: Mapping[str, str] | None = None
-    switches: Mapping[str, bool] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if not self.present:
-            return
-        if not self.remote_ip:
-            raise DeclarationError(f"target {self.name}: remote_ip is missing: give the receiver's address or name")
-        for option, port in (("remote_port", self.remote_port), ("local_port", self.local_port)):
-            if not 1 <= port <= 65535:
-                raise DeclarationError(
-                    f"target {self.name}: {option} is {port}: a UDP port is a number from 1 to 65535"
-                )
-        if self.dev_name is not None:
-            check_dev_name(self.dev_name)
-        if self.local_ip is not None:
-            normalize_ip(self.local_ip)
-        if self.remote_mac is not None:
-            normalize_remote_mac(self.remote_mac)
-        if self.release and self.extended is False:
-            raise DeclarationError(
-                f"target {self.name}: release needs the extended format: set extended to true or auto, or leave "
-                "release out"
-            )
-        if self.userdata is not None:
-            check_userdata(self.userdata)
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """A sender's whole declaration."""
-
-    targets: tuple[DeclaredTarget, ...]
-    console_loglevel: int | None = None
-    missing_capability: str = "error"  # or "warn": go on without
-
-    def __post_init__(self) -> None:
-        names = [target.name for target in self.targets]
-        for name in names:
-            if names.count(name) > 1:
-                raise DeclarationError(
-                    f"target {name} is declared {names.count(name)} times: give each target a name of its own"
-                )
-        if self.console_loglevel is not None and not 1 <= self.console_loglevel <= 8:
-            raise DeclarationError(
-                f"console_loglevel is {self.console_loglevel}: it is a number from 1 (only emerg is sent) to 8 "
-                "(debug is sent too); "
-                "a message is sent when its level is lower than this number"
-            )
 
 
 @dataclass(frozen=True)
@@ -279,6 +202,7 @@ class Plan:
     capabilities: frozenset[str] | None  # None: not known before a first target exists
     warnings: tuple[str, ...]
     missing_capability: str = "error"
+    failures: Mapping[str, str] = field(default_factory=dict)  # target name -> why it stays as it is
 
     @property
     def changed(self) -> bool:
@@ -504,6 +428,7 @@ class Applied:
     after: Mapping[str, TargetState | None]
     capabilities: frozenset[str] | None
     warnings: tuple[str, ...]
+    failures: Mapping[str, str] = field(default_factory=dict)  # target name -> why it is not as declared
 
     def diff(self, planned: Plan) -> dict[str, dict[str, object]]:
         return replace(planned, after=self.after).diff()

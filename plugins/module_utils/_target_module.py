@@ -12,12 +12,10 @@ from typing import Any, Mapping, NoReturn
 from ansible.module_utils.basic import AnsibleModule
 
 from ._configfs import SWITCHES, Configfs, ConsoleLoglevel, TargetState
+from ._declaration import Declaration, declaration_from_options
 from ._reconcile import (
     ENGINE_ERRORS,
     Applied,
-    Declaration,
-    DeclarationError,
-    DeclaredTarget,
     Network,
     Plan,
     apply,
@@ -44,36 +42,6 @@ def target_argument_spec() -> dict[str, Any]:
         "userdata": {"type": "dict"},
         **{switch: {"type": "bool"} for switch in SWITCHES},
     }
-
-
-def declared_target(options: Mapping[str, Any]) -> DeclaredTarget:
-    """One target's options as a declaration. Raises one of ENGINE_ERRORS when they cannot be right on any host."""
-    return DeclaredTarget(
-        name=options["name"],
-        present=options["state"] == "present",
-        enabled=options["enabled"],
-        remote_ip=options["remote_ip"],
-        remote_port=options["remote_port"],
-        local_port=options["local_port"],
-        dev_name=options["dev_name"],
-        local_ip=options["local_ip"],
-        remote_mac=options["remote_mac"],
-        extended={"auto": None, "true": True, "false": False}[options["extended"]],
-        release=options["release"],
-        userdata=_userdata(options["name"], options["userdata"]),
-        switches={switch: options[switch] for switch in SWITCHES if options[switch] is not None},
-    )
-
-
-def _userdata(name: str, userdata: Mapping[str, Any] | None) -> dict[str, str] | None:
-    if userdata is None:
-        return None
-    for key, value in userdata.items():
-        if isinstance(value, (list, dict)):
-            raise DeclarationError(
-                f"target {name}: userdata {key} is a {type(value).__name__}: it has to be one line of text"
-            )
-    return {str(key): "" if value is None else str(value) for key, value in userdata.items()}
 
 
 def reconcile(module: AnsibleModule, declaration: Declaration) -> tuple[Plan, Applied | None]:
@@ -107,10 +75,10 @@ def _states(states: Mapping[str, TargetState | None]) -> dict[str, dict[str, obj
     return {name: None if state is None else state.as_dict() for name, state in states.items()}
 
 
-def run_engine(module: AnsibleModule, options: list[Mapping[str, Any]], **declared: Any) -> dict[str, Any]:
-    """From a list of target options to the result; fails the module in the engine's own words."""
+def run_engine(module: AnsibleModule, options: Mapping[str, Any]) -> dict[str, Any]:
+    """From the options of a declaration to the result; fails the module in the engine's own words."""
     try:
-        declaration = Declaration(targets=tuple(declared_target(entry) for entry in options), **declared)
+        declaration = declaration_from_options(options)
         planned, applied = reconcile(module, declaration)
     except (*ENGINE_ERRORS, OSError) as error:
         fail(module, str(error))

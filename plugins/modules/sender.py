@@ -229,8 +229,6 @@ capabilities:
   sample: [extended, release, userdata]
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
@@ -238,11 +236,6 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._target_module im
     run_engine,
     target_argument_spec,
 )
-
-
-def with_userdata(target: dict[str, Any], userdata: dict[str, Any] | None) -> dict[str, Any]:
-    """One target's options, with the user data of all targets where it has none of its own."""
-    return {**target, "userdata": userdata if target["userdata"] is None else target["userdata"]}
 
 
 def main() -> None:
@@ -261,12 +254,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    result = run_engine(
-        module,
-        [with_userdata(target, module.params["userdata"]) for target in module.params["targets"]],
-        console_loglevel=module.params["console_loglevel"],
-        missing_capability=module.params["missing_capability"],
-    )
+    result = run_engine(module, module.params)
     module.exit_json(**result)
 
 

@@ -244,7 +244,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     name = module.params["name"]
-    result = run_engine(module, [module.params], missing_capability=module.params["missing_capability"])
+    options = {option: module.params[option] for option in target_argument_spec()}
+    result = run_engine(module, {"targets": [options], "missing_capability": module.params["missing_capability"]})
     for part in ("before", "after"):
         result[part] = result[part][name]
         result["diff"][part] = result["diff"][part][name]

@@ -14,14 +14,16 @@ import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._address import AddressError
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConfigfsError, ConsoleLoglevel
+from ansible_collections.fleet.netconsole.plugins.module_utils._declaration import (
+    Declaration,
+    DeclarationError,
+    DeclaredTarget,
+)
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
     ENGINE_ERRORS,
     Applied,
     CapabilityError,
-    Declaration,
-    DeclarationError,
-    DeclaredTarget,
     Network,
     Plan,
     apply,

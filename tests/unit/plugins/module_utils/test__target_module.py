@@ -12,15 +12,17 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
-from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
+from ansible_collections.fleet.netconsole.plugins.module_utils._declaration import (
     Declaration,
     DeclarationError,
     DeclaredTarget,
+    declared_target,
+)
+from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
     apply,
     plan,
 )
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
-    declared_target,
     result_of,
     target_argument_spec,
 )
