@@ -29,9 +29,7 @@ def test_the_device_of_many_targets_is_looked_at_once(tmp_path: Path) -> None:
 
 def test_a_device_that_was_brought_up_is_looked_at_again(tmp_path: Path) -> None:
     up = (["link", "set", "dev", "eth1", "up"], "")
-    host = FakeHost(
-        ["link eth1 up", up, "link eth1 up", "link eth1 up"], sysfs=make_sysfs(tmp_path, ["lo", "eth1"])
-    )
+    host = FakeHost(["link eth1 up", up, "link eth1 up", "link eth1 up"], sysfs=make_sysfs(tmp_path, ["lo", "eth1"]))
     network = host_network(host.system)
     network.device_warnings("eth1")
     network.bring_up("eth1")
