@@ -585,7 +585,11 @@ def siblings_may_stop(release: str) -> bool:
 def _resumed_siblings(
     actions: Iterable[Action], states: Mapping[str, TargetState | None], *, own: Iterable[str], release: str
 ) -> list[Action]:
-    """One switch off and on for each interface on which a target was stopped and none was enabled after it."""
+    """One switch off and on for each interface on which a target was stopped and none was enabled after it.
+
+    A run that is killed just between the two leaves no trace that a later one could see: the kernel shows a sibling
+    that it stopped as enabled. The next change of a target on that interface brings it back.
+    """
     if not siblings_may_stop(release):
         return []
     stopped: set[str] = set()

@@ -944,6 +944,18 @@ class TestFaultsOfKernels:
         assert [call[-1] for call in kernel.calls] == ["\n"]
         assert kernel.target_table["log1"].userdata == {"rack": ""}
 
+    @pytest.mark.parametrize("profile", PROFILES)
+    @pytest.mark.parametrize("enabled", [True, False])
+    def test_release_goes_with_the_extended_format(self, profile: str, enabled: bool) -> None:
+        kernel = FakeKernel(profile)
+        run(kernel, replace(LOG1, release=True if PROFILES[profile].release_attribute else None))
+        legacy = replace(LOG1, extended=False, enabled=enabled)
+        steps, applied = run(kernel, legacy)
+        assert applied.failures == {} and applied.diff(steps) == steps.diff()
+        target = kernel.target_table["log1"]
+        assert (target.extended, target.release, target.enabled) == (False, False, enabled)
+        assert not planned(kernel, legacy).changed
+
     def test_a_device_name_forgotten_at_disable_is_written_again(self) -> None:
         kernel = FakeKernel("7.2")
         kernel.foreign("log1", enabled=True, remote_ip="192.0.2.10", local_ip="192.0.2.15", by_mac=True)
