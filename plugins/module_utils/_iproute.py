@@ -17,7 +17,7 @@ import socket
 import struct
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._command import COMMAND_TIMEOUT, CommandError, CompletedCommand, run_command
 
@@ -120,6 +120,30 @@ class System:
 
 
 SYSTEM = System()
+
+
+class Remembering:
+    """A host's network for one short run: what was asked once is not asked again, until ``forget``.
+
+    Only a neighbour without a MAC address is asked for again each time, since it is waited for.
+    """
+
+    def __init__(self, system: System) -> None:
+        self._run = system.run
+        self._answers: dict[tuple[str, ...], CompletedCommand] = {}
+        self.system = replace(system, run=self.run)
+
+    def run(self, command: t.Sequence[str]) -> CompletedCommand:
+        key = tuple(command)
+        if key in self._answers:
+            return self._answers[key]
+        answer = self._run(command)
+        if "neigh" not in key or '"lladdr"' in answer.stdout:
+            self._answers[key] = answer
+        return answer
+
+    def forget(self) -> None:
+        self._answers.clear()
 
 
 def ip_json(system: System, *arguments: str) -> list[JSONObject]:
