@@ -63,7 +63,7 @@ def test_the_choice_is_the_same_for_ever() -> None:
 @pytest.mark.parametrize("count", [2, 3, 10])
 @pytest.mark.parametrize("copies", [1, 2])
 def test_shares_are_even(count: int, copies: int) -> None:
-    """Pearson's chi-square of the shares, which is above this bound in one of some ten thousand random cases."""
+    """By Pearson's chi-square of the shares, four standard deviations and a little above its mean at the most."""
     receivers = fleet(count)
     found = Counter(name for sender in SENDERS for name in choose(receivers, sender, copies))
     expected = len(SENDERS) * copies / count
