@@ -55,7 +55,8 @@ _SERVICE_PROPERTIES = {
     "StatusText": "status",
 }
 # Attributes of a target that a declaration gives by the same name and that are compared as they are.
-_COMPARED = ("enabled", "remote_port", "local_port", "release")
+# Not release_enabled: 6.17 shows another switch's state there.
+_COMPARED = ("enabled", "remote_port", "local_port", "release", "cpu_nr_enabled", "taskname_enabled", "msgid_enabled")
 _TRUTH = {"true": True, "false": False}
 
 Runner = Callable[..., CompletedCommand]
@@ -411,7 +412,10 @@ def _all_drift(
     there = {(target["remote_ip"], target["remote_port"]) for target in targets}
     names = {target["name"] for target in targets}
     for declared in declaration["targets"]:
-        if declared["name"] not in names and (declared.get("remote_ip"), declared.get("remote_port", 6666)) not in there:
+        if (
+            declared["name"] not in names
+            and (declared.get("remote_ip"), declared.get("remote_port", 6666)) not in there
+        ):
             drift.append(f"{declared['name']}: it is declared, and the kernel lists no such target")
     level = declaration.get("console_loglevel")
     if level is not None and console["console_loglevel"] not in (None, level):

@@ -52,9 +52,9 @@ def test_drift_fails_only_where_it_shall(tmp_path: Path, arguments: tuple[str, .
 
 @pytest.mark.parametrize("arguments", [(), STRICT], ids=["plain", "strict"])
 def test_hosts_that_are_not_audited(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    outcome = fleet_of(
-        tmp_path, web1={"unreachable": True}, web2={}, web3={"failed": True, "msg": "no python"}
-    ).play("audit", *arguments)
+    outcome = fleet_of(tmp_path, web1={"unreachable": True}, web2={}, web3={"failed": True, "msg": "no python"}).play(
+        "audit", *arguments
+    )
     assert outcome.table == [
         HEADER,
         "web1 - - - - not audited: Ansible did not reach the host",

@@ -57,7 +57,12 @@ def random_fleet(source: random.Random) -> dict[str, dict[str, Any]]:
 def test_the_choice_is_the_same_for_ever() -> None:
     """Another hash, or another order, would move the whole fleet: these are the values of the first release."""
     receivers = fleet(5)
-    assert [choose(receivers, sender, 2) for sender in ("web1", "web2", "web3", "wëb")] == [["log5", "log2"], ["log1", "log4"], ["log1", "log4"], ["log4", "log3"]]
+    assert [choose(receivers, sender, 2) for sender in ("web1", "web2", "web3", "wëb")] == [
+        ["log5", "log2"],
+        ["log1", "log4"],
+        ["log1", "log4"],
+        ["log4", "log3"],
+    ]
 
 
 @pytest.mark.parametrize("count", [2, 3, 10])
@@ -103,7 +108,11 @@ def test_only_what_has_to_move_does(seed: int) -> None:
         few = random_fleet(source)
         extra = f"extra{number}"
         many = {**few, extra: {"netconsole_receiver_zone": source.choice(["north", "south", "new"])}}
-        sender, copies, zone = f"web{source.randrange(10**6)}", source.randrange(1, 6), source.choice(["north", "", "far"])
+        sender, copies, zone = (
+            f"web{source.randrange(10**6)}",
+            source.randrange(1, 6),
+            source.choice(["north", "", "far"]),
+        )
         without, having = choose(few, sender, copies, zone=zone), choose(many, sender, copies, zone=zone)
         assert set(having) - set(without) <= {extra}
         assert len(set(without) - set(having)) <= 1
@@ -206,9 +215,7 @@ def test_no_receiver_is_for_receiver_targets_to_say() -> None:
     ],
 )
 def test_what_is_refused(receivers: dict[str, Any], copies: Any, words: str) -> None:
-    known = {
-        name: {"netconsole_receiver_weight": weight} for name, weight in receivers.items() if name != "log9"
-    }
+    known = {name: {"netconsole_receiver_weight": weight} for name, weight in receivers.items() if name != "log9"}
     with pytest.raises(AnsibleFilterError, match=words):
         assign_receivers(list(receivers), "web1", known, copies)
 

@@ -70,7 +70,9 @@ FINE = {
             id="not reached",
         ),
         pytest.param(
-            {"failed": True, "msg": "no python"}, {"ok": False, **UNKNOWN, "drift": ["not audited: no python"]}, id="failed"
+            {"failed": True, "msg": "no python"},
+            {"ok": False, **UNKNOWN, "drift": ["not audited: no python"]},
+            id="failed",
         ),
     ],
 )

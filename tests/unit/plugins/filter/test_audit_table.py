@@ -26,9 +26,7 @@ UNKNOWN = dict.fromkeys(("kernel", "targets", "enabled", "panic_sent", "service"
 @pytest.mark.parametrize(
     ("rows", "lines"),
     [
-        pytest.param(
-            [], ["host  kernel  targets  panic  service  drift", "0 of 0 hosts without drift"], id="nothing"
-        ),
+        pytest.param([], ["host  kernel  targets  panic  service  drift", "0 of 0 hosts without drift"], id="nothing"),
         pytest.param(
             [row("web1"), row("web10", "log1: a", "b", enabled=1, panic_sent=False, service="not-found")],
             [

@@ -110,7 +110,9 @@ def test_targets_are_parsed() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("netconsole=@/eth0,@192.0.2.10", "no '/' after the remote address", id="the last slash is missing"),
+        pytest.param(
+            "netconsole=@/eth0,@192.0.2.10", "no '/' after the remote address", id="the last slash is missing"
+        ),
         pytest.param("netconsole", "is empty", id="no value"),
     ],
 )

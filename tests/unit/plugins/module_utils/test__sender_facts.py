@@ -116,9 +116,7 @@ class Host:
 
 
 def _tree(root: Path) -> dict[str, str]:
-    return {
-        str(path): path.read_text(encoding="utf-8") if path.is_file() else "" for path in sorted(root.rglob("*"))
-    }
+    return {str(path): path.read_text(encoding="utf-8") if path.is_file() else "" for path in sorted(root.rglob("*"))}
 
 
 @pytest.fixture
@@ -216,7 +214,10 @@ def test_module(
         pytest.param("configfs /sys/kernel/config configfs rw 0 0\n", [], (True, None), id="mounted, not loaded"),
         pytest.param("", ["sys/module/netconsole"], (False, False), id="loaded, not mounted"),
         pytest.param(
-            "configfs /sys/kernel/config configfs rw 0 0\n", ["sys/module/netconsole", CONFIGFS], (True, True), id="both"
+            "configfs /sys/kernel/config configfs rw 0 0\n",
+            ["sys/module/netconsole", CONFIGFS],
+            (True, True),
+            id="both",
         ),
     ],
 )
@@ -298,9 +299,7 @@ def test_a_target_as_it_should_be(host: Host) -> None:
         ),
     ],
 )
-def test_drift_of_the_way(
-    host: Host, attributes: dict[str, str], hop: NextHop | Exception, drift: list[str]
-) -> None:
+def test_drift_of_the_way(host: Host, attributes: dict[str, Any], hop: NextHop | Exception, drift: list[str]) -> None:
     host.target("log1", **attributes)
     host.hops["192.0.2.10"] = hop
     facts = host.audit()
@@ -352,7 +351,7 @@ def test_a_target_without_a_receiver(host: Host, enabled: str, drift: list[str])
     ],
 )
 def test_what_the_routing_is_asked(
-    host: Host, attributes: dict[str, str], declared: dict[str, str], asked: dict[str, str]
+    host: Host, attributes: dict[str, Any], declared: dict[str, Any], asked: dict[str, str]
 ) -> None:
     host.target("log1", **attributes).declare({"name": "log1", "remote_ip": "192.0.2.10", **declared})
     host.hops = {asked["remote_ip"]: NextHopError("no answer is needed here")}
@@ -364,7 +363,9 @@ def test_what_the_routing_is_asked(
     ("attributes", "declared", "drift"),
     [
         pytest.param({}, {}, [], id="as declared"),
-        pytest.param({"enabled": "0"}, {}, ["log1: enabled is false, declared is true"], id="the kernel switched it off"),
+        pytest.param(
+            {"enabled": "0"}, {}, ["log1: enabled is false, declared is true"], id="the kernel switched it off"
+        ),
         pytest.param({}, {"enabled": False}, ["log1: enabled is true, declared is false"], id="switched on by hand"),
         pytest.param(
             {"remote_port": "514", "local_port": "1"},
@@ -376,22 +377,34 @@ def test_what_the_routing_is_asked(
         pytest.param(
             {"extended": "0"}, {"extended": "true"}, ["log1: extended is false, declared is true"], id="the format"
         ),
+        pytest.param(
+            {"userdata/msgid_enabled": "0"},
+            {"msgid_enabled": True},
+            ["log1: msgid_enabled is false, declared is true"],
+            id="a switch",
+        ),
+        pytest.param({"userdata/release_enabled": "0"}, {"release_enabled": True}, [], id="a switch that 6.17 misreads"),
         pytest.param({}, {"release": True}, ["log1: release is false, declared is true"], id="the release"),
         pytest.param(
-            {}, {"userdata": {"rack": "b8"}}, ["log1: userdata is {'rack': 'b7'}, declared is {'rack': 'b8'}"], id="userdata"
+            {},
+            {"userdata": {"rack": "b8"}},
+            ["log1: userdata is {'rack': 'b7'}, declared is {'rack': 'b8'}"],
+            id="userdata",
         ),
         pytest.param({}, {"userdata": {"rack": "b7"}}, [], id="userdata as declared"),
         pytest.param(
             {},
             {"remote_ip": "log1.example.com"},
             ["log1: it sends to 192.0.2.10, the receiver's name stands for 192.0.2.77 now"]
-            + ["log1: it sends to the MAC address 52:54:00:00:00:10, the receiver 192.0.2.77 has 52:54:00:00:00:77 now"],
+            + [
+                "log1: it sends to the MAC address 52:54:00:00:00:10, the receiver 192.0.2.77 has 52:54:00:00:00:77 now"
+            ],
             id="the name has another address",
         ),
     ],
 )
 def test_drift_from_the_declaration(
-    host: Host, attributes: dict[str, str], declared: dict[str, Any], drift: list[str]
+    host: Host, attributes: dict[str, Any], declared: dict[str, Any], drift: list[str]
 ) -> None:
     host.target("log1", userdata={"rack": "b7"}, **attributes)
     host.declare({"name": "log1", "remote_ip": "192.0.2.10", **declared})
@@ -411,16 +424,16 @@ def test_drift_from_the_declaration(
         pytest.param(["other", "log1"], ["log1"], [], id="a foreign one beside it"),
     ],
 )
-def test_declared_targets_that_are_missing(
-    host: Host, names: list[str], declared: list[str], drift: list[str]
-) -> None:
+def test_declared_targets_that_are_missing(host: Host, names: list[str], declared: list[str], drift: list[str]) -> None:
     host.folder("sys/module/netconsole")
     for name in names:
         host.target(name)
     host.declare(*({"name": name, "remote_ip": "192.0.2.10"} for name in declared))
     facts = host.audit()
     assert facts["drift"] == drift
-    assert [target["declared"] for target in facts["targets"]] == [name in ("cmdline0", "log1") for name in sorted(names)]
+    assert [target["declared"] for target in facts["targets"]] == [
+        name in ("cmdline0", "log1") for name in sorted(names)
+    ]
 
 
 @pytest.mark.parametrize(
