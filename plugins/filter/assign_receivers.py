@@ -17,8 +17,8 @@ description:
     The same names give the same choice on every controller, in whatever order the inventory has them.
   - A new receiver takes over its share of the senders, one of N+1 parts of them, and no sender moves between the
     receivers that were there before. When a receiver leaves, only its own senders move.
-  - A receiver's share is in proportion to its variable C(netconsole_receiver_weight), which is V(1) when not set. One of
-    weight V(0) gets no sender, so it can be emptied before it goes.
+  - A receiver's share is in proportion to its variable C(netconsole_receiver_weight), which is V(1) when not set. One
+    of weight V(0) gets no sender, so it can be emptied before it goes.
   - A receiver is in the zone C(netconsole_receiver_zone), a sender in C(netconsole_sender_zone), any text such as the
     name of a site. The first copy stays in the sender's own zone where a receiver is there. Each further copy goes to a
     zone that has none of this sender yet, so that the loss of a zone is not the loss of all copies. Only when every
@@ -62,7 +62,9 @@ EXAMPLES = r"""
 ---
 - name: Show which two receivers this host sends to
   ansible.builtin.debug:
-    msg: "{{ groups['netconsole_receivers'] | fleet.netconsole.assign_receivers(inventory_hostname, hostvars, copies=2) }}"
+    msg: "{{ receivers | fleet.netconsole.assign_receivers(inventory_hostname, hostvars, copies=2) }}"
+  vars:
+    receivers: "{{ groups['netconsole_receivers'] }}"
 """
 
 RETURN = r"""
@@ -103,7 +105,7 @@ def assign_receivers(
     copies: int | str = 0,
     zone: str | None = None,
 ) -> list[str]:
-    """The names of this sender's receivers, first choice first. Raises AnsibleFilterError for values that make no sense."""
+    """The names of this sender's receivers, first choice first. Raises AnsibleFilterError for what makes no sense."""
     wanted = _copies(copies)
     names = list(dict.fromkeys(receivers))
     if not wanted or not names:

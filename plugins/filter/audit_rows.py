@@ -45,7 +45,9 @@ EXAMPLES = r"""
 
 - name: Show the senders that drift
   ansible.builtin.debug:
-    msg: "{{ ansible_play_hosts_all | fleet.netconsole.audit_rows(hostvars) | rejectattr('ok') | map(attribute='host') }}"
+    msg: "{{ rows | rejectattr('ok') | map(attribute='host') }}"
+  vars:
+    rows: "{{ ansible_play_hosts_all | fleet.netconsole.audit_rows(hostvars) }}"
   run_once: true
 """
 

@@ -49,16 +49,16 @@ class BootParameter:
     source: str
     read_by: str
     value: str
-    targets: t.Tuple[BootTarget, ...]
+    targets: tuple[BootTarget, ...]
     error: str
 
-    def as_dict(self) -> t.Dict[str, t.Any]:
+    def as_dict(self) -> dict[str, t.Any]:
         return {**asdict(self), "targets": [asdict(target) for target in self.targets], "error": self.error or None}
 
 
-def drop_ins(folders: t.Sequence[str], *, names: Names) -> t.List[str]:
+def drop_ins(folders: t.Sequence[str], *, names: Names) -> list[str]:
     """The *.conf files of drop-in folders, in the order in which they are read. names lists a folder."""
-    path_of: t.Dict[str, str] = {}
+    path_of: dict[str, str] = {}
     for folder in folders:
         for name in names(folder):
             if name.endswith(".conf") and not name.startswith("."):
@@ -66,12 +66,12 @@ def drop_ins(folders: t.Sequence[str], *, names: Names) -> t.List[str]:
     return [path_of[name] for name in sorted(path_of)]
 
 
-def kernel_words(text: str) -> t.List[Word]:
+def kernel_words(text: str) -> list[Word]:
     """Names and values of a kernel command line, or of a module's options; None is a word without a value.
 
     Double quotes keep blanks inside a word; around a value or a whole word they are dropped, as next_arg() does.
     """
-    words: t.List[Word] = []
+    words: list[Word] = []
     for word in _split_outside_quotes(text):
         whole = word[1:-1] if len(word) > 1 and word.startswith('"') and word.endswith('"') else word
         name, equals, value = whole.lstrip('"').partition("=")
@@ -81,7 +81,7 @@ def kernel_words(text: str) -> t.List[Word]:
     return words
 
 
-def _split_outside_quotes(text: str) -> t.List[str]:
+def _split_outside_quotes(text: str) -> list[str]:
     words, word, quoted = [], "", False
     for character in text:
         quoted = quoted != (character == '"')
@@ -93,13 +93,13 @@ def _split_outside_quotes(text: str) -> t.List[str]:
     return [each for each in (*words, word) if each]
 
 
-def command_line_words(text: str) -> t.List[Word]:
+def command_line_words(text: str) -> list[Word]:
     """What the kernel itself reads of its command line: a "--" ends it, the rest is for init."""
     words = kernel_words(text)
     return words[: words.index(("--", None))] if ("--", None) in words else words
 
 
-def modprobe_parameters(text: str, *, source: str) -> t.List[BootParameter]:
+def modprobe_parameters(text: str, *, source: str) -> list[BootParameter]:
     """The netconsole= values of a modprobe.d file, in its order."""
     found = []
     for line in _joined_lines(text):
@@ -114,13 +114,13 @@ def modprobe_parameters(text: str, *, source: str) -> t.List[BootParameter]:
     return found
 
 
-def _joined_lines(text: str) -> t.List[str]:
+def _joined_lines(text: str) -> list[str]:
     """Lines without comments, with blanks for tabs; a backslash at the end joins a line with the next."""
     lines = text.replace("\\\n", " ").replace("\t", " ").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
-def command_line_parameters(text: str, *, built_in: bool) -> t.List[BootParameter]:
+def command_line_parameters(text: str, *, built_in: bool) -> list[BootParameter]:
     """The netconsole= values of the running kernel's command line, in its order."""
     readers = {
         "netconsole": BY_KERNEL if built_in else BY_INITRAMFS,
@@ -140,7 +140,7 @@ def _parameter(value: str, *, source: str, read_by: str) -> BootParameter:
         return BootParameter(source, read_by, value, targets=(), error=str(error))
 
 
-def printk_settings(text: str) -> t.List[str]:
+def printk_settings(text: str) -> list[str]:
     """The values that a sysctl.d file gives kernel.printk, blanks between the numbers made one each."""
     found = []
     for line in text.splitlines():

@@ -42,7 +42,7 @@ class PanicCapture:
     reason: str
 
 
-def parse_consoles(text: str) -> t.Tuple[Console, ...]:
+def parse_consoles(text: str) -> tuple[Console, ...]:
     """The consoles of /proc/consoles, in the kernel's order."""
     found = (_CONSOLE_LINE.fullmatch(line.strip()) for line in text.splitlines())
     return tuple(

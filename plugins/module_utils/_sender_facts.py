@@ -81,7 +81,7 @@ class ReadOnlyFiles(Files):
         return super().read(self.root + path)
 
     def write(self, path: str, text: str) -> None:
-        raise AssertionError(f"an audit writes nothing, not even {path}")
+        raise AssertionError(f"an audit writes nothing, not even {text!r} to {path}")
 
     def make_directory(self, path: str) -> None:
         raise AssertionError(f"an audit makes no directory, not even {path}")
@@ -346,18 +346,16 @@ def _loadable(done: CompletedCommand) -> tuple[bool, str | None]:
 
 def _declared_as(state: TargetState, declaration: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The declared target that this one is: by its name, or a boot-time target by what it points at."""
-    targets = [] if declaration is None else declaration["targets"]
-    for target in targets:
-        if target["name"] == state.name:
-            found: Mapping[str, Any] = target
-            return found
-    if state.name.startswith("cmdline"):
-        for target in targets:
-            port = target.get("remote_port", 6666)
-            if (target.get("remote_ip"), port) == (state.attributes["remote_ip"], state.attributes["remote_port"]):
-                found = target
-                return found
-    return None
+    targets: Sequence[Mapping[str, Any]] = [] if declaration is None else declaration["targets"]
+    by_name = next((target for target in targets if target["name"] == state.name), None)
+    if by_name is not None or not state.name.startswith("cmdline"):
+        return by_name
+    receiver = (state.attributes["remote_ip"], state.attributes["remote_port"])
+    return next((target for target in targets if _receiver(target) == receiver), None)
+
+
+def _receiver(declared: Mapping[str, Any]) -> tuple[Any, Any]:
+    return declared.get("remote_ip"), declared.get("remote_port", 6666)
 
 
 def _declared_drift(state: TargetState, declared: Mapping[str, Any]) -> list[str]:
@@ -409,7 +407,7 @@ def _all_drift(
     drift = [f"{target['name']}: {words}" for target in targets for words in target["drift"]]
     if declaration is None:
         return drift
-    there = {(target["remote_ip"], target["remote_port"]) for target in targets}
+    there = {_receiver(target) for target in targets if target["name"].startswith("cmdline")}
     names = {target["name"] for target in targets}
     for declared in declaration["targets"]:
         if (

@@ -383,7 +383,9 @@ def test_what_the_routing_is_asked(
             ["log1: msgid_enabled is false, declared is true"],
             id="a switch",
         ),
-        pytest.param({"userdata/release_enabled": "0"}, {"release_enabled": True}, [], id="a switch that 6.17 misreads"),
+        pytest.param(
+            {"userdata/release_enabled": "0"}, {"release_enabled": True}, [], id="a switch that 6.17 misreads"
+        ),
         pytest.param({}, {"release": True}, ["log1: release is false, declared is true"], id="the release"),
         pytest.param(
             {},
