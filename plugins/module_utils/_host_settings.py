@@ -1,27 +1,22 @@
-# What a host's configuration says of netconsole at boot: modprobe.d, the kernel command line, sysctl.d. Only read.
+# What a host's configuration says of netconsole and of the console: modprobe.d, the kernel command line, sysctl.d,
+# /proc/consoles. Only read.
 #
 # Copyright (c) 2026 The fleet.netconsole authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Facts: modprobe.d(5), sysctl.d(5), next_arg() of the kernel's lib/cmdline.c. Of two files of one name the one of the
+# Facts: modprobe.d(5), sysctl.d(5), next_arg() of the kernel's lib/cmdline.c, its fs/proc/consoles.c. Of two files of one name the one of the
 # earlier directory hides the other; all files left are read in the order of their names, whatever their directory.
 
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from dataclasses import asdict, dataclass
 
 from ._boot_parameter import BootParameterError, BootTarget, parse_boot_parameter
 
-MODPROBE_FOLDERS = (
-    "/etc/modprobe.d",
-    "/run/modprobe.d",
-    "/usr/local/lib/modprobe.d",
-    "/usr/lib/modprobe.d",
-    "/lib/modprobe.d",
-)
 SYSCTL_FOLDERS = (
     "/etc/sysctl.d",
     "/run/sysctl.d",
@@ -38,13 +33,30 @@ PRINTK_KEY = "kernel.printk"
 # imitate the kernel where netconsole is a module.
 BY_MODPROBE, BY_KERNEL, BY_INITRAMFS = "modprobe", "kernel", "initramfs-tools"
 
+_CONSOLE_NAME = re.compile(r"netcon(_ext)?\d+")
+_CONSOLE_LINE = re.compile(r"(?P<name>\S+)\s+(?P<operations>[-RWU]{3})\s+\((?P<flags>[^)]*)\)\s*(?P<device>\S*)")
+
 Names = t.Callable[[str], t.Sequence[str]]
 Word = t.Tuple[str, t.Optional[str]]
 
 
 @dataclass(frozen=True)
+class Console:
+    """One line of /proc/consoles: flags without the blanks, device is "major:minor" or empty."""
+
+    name: str
+    flags: str
+    device: str
+
+    @property
+    def netconsole(self) -> bool:
+        return _CONSOLE_NAME.fullmatch(self.name) is not None
+
+
+@dataclass(frozen=True)
 class BootParameter:
-    """One netconsole= value and where it stands. error says why the kernel would refuse or misread it, else it is ""."""
+    """One netconsole= value and where it stands. error says why the kernel would refuse or misread it, else "".
+    """
 
     source: str
     read_by: str
@@ -150,3 +162,11 @@ def printk_settings(text: str) -> list[str]:
         if equals and key.strip().lstrip("-").replace("/", ".") == PRINTK_KEY:
             found.append(" ".join(value.split()))
     return found
+
+
+def parse_consoles(text: str) -> tuple[Console, ...]:
+    """The consoles of /proc/consoles, in the kernel's order."""
+    found = (_CONSOLE_LINE.fullmatch(line.strip()) for line in text.splitlines())
+    return tuple(
+        Console(line["name"], "".join(line["flags"].split()), line["device"]) for line in found if line is not None
+    )

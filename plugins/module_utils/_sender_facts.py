@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
 from ._address import AddressError, parse_ip
+from ._boot_targets import MODPROBE_FOLDERS
 from ._command import CommandError, CompletedCommand, run_command
 from ._configfs import PRINTK, ROOT, Configfs, Files, TargetState
 from ._device import Device, DeviceError, check_device
 from ._host_settings import (
-    MODPROBE_FOLDERS,
     PROC_CMDLINE,
     SYSCTL_CONF,
     SYSCTL_FOLDERS,
@@ -28,11 +28,12 @@ from ._host_settings import (
     command_line_words,
     drop_ins,
     modprobe_parameters,
+    parse_consoles,
     printk_settings,
 )
 from ._iproute import IprouteError
-from ._next_hop import NextHop, NextHopError, resolve_next_hop, resolve_remote_ip
-from ._panic_capture import panic_capture, parse_consoles, uses_nbcon
+from ._next_hop import NextHop, NextHopError, equal_next_hops, resolve_next_hop, resolve_remote_ip
+from ._panic import CRASH_KERNEL, PANIC_TIMEOUT, prints_late, read_panic_capture
 from ._reconcile import features
 
 SERVICE = "netconsole-sender.service"
@@ -99,6 +100,7 @@ class Network:
 
     remote_ip: Callable[..., str] = resolve_remote_ip
     next_hop: Callable[..., NextHop] = resolve_next_hop
+    equal_next_hops: Callable[[NextHop], Sequence[NextHop]] = equal_next_hops
     device: Callable[[str], Device] = check_device
 
 
@@ -129,7 +131,7 @@ class Audit:
             "targets": targets,
             "boot_parameters": self._boot_parameters(built_in=bool(module["built_in"])),
             "console": console,
-            "panic": self._panic(release),
+            "panic": self._panic(),
             "service": service,
             "declaration": declaration,
             "drift": _all_drift(targets, declaration, console, service),
@@ -247,17 +249,16 @@ class Audit:
             ],
         }
 
-    def _panic(self, release: str) -> dict[str, Any]:
-        timeout = self._integer("/proc/sys/kernel/panic")
-        crash_kernel = self._integer("/sys/kernel/kexec_crash_loaded")
-        nbcon = uses_nbcon(kernel_release=release, consoles=parse_consoles(self._text("/proc/consoles") or ""))
-        capture = panic_capture(nbcon=nbcon, panic_timeout=timeout or 0, crash_kernel_loaded=bool(crash_kernel))
+    def _panic(self) -> dict[str, Any]:
+        timeout, crash_kernel = self._integer(PANIC_TIMEOUT), self._integer(CRASH_KERNEL)
+        nbcon = prints_late(self.files)
+        capture = read_panic_capture(self.files)
         return {
             "timeout": timeout,
             "crash_kernel_loaded": None if crash_kernel is None else bool(crash_kernel),
             "nbcon": nbcon,
             "sent": None if timeout is None and nbcon else capture.works,
-            "reason": capture.reason or None,
+            "reason": None if capture.works else capture.reason,
         }
 
     # -- the service and its declaration ----------------------------------------------------------------------------
@@ -308,7 +309,7 @@ class Audit:
             if parse_ip(str(state.attributes["remote_ip"])).is_unspecified:
                 result["drift"] += ["it has no receiver: remote_ip is not set"] if state.enabled else []
                 return result
-            hop = self._next_hop(state, declared or {})
+            hop = self._kept(state, self._next_hop(state, declared or {}))
             result["next_hop"] = asdict(hop)
             result["drift"] += _next_hop_drift(state, hop)
             if state.enabled:
@@ -332,6 +333,14 @@ class Audit:
             family=parse_ip(str(fixed["local_ip"])).version if "local_ip" in fixed else None,
         )
         return self.network.next_hop(remote_ip, timeout=NEXT_HOP_TIMEOUT, **fixed)
+
+    def _kept(self, state: TargetState, hop: NextHop) -> NextHop:
+        """The next hop that the target has, while it is one of several that are as good as the one found."""
+        has = (state.attributes["dev_name"], state.attributes["remote_mac"])
+        if has == (hop.dev_name, hop.remote_mac):
+            return hop
+        others = self.network.equal_next_hops(hop)
+        return next((other for other in others if has == (other.dev_name, other.remote_mac)), hop)
 
 
 def _loadable(done: CompletedCommand) -> tuple[bool, str | None]:

@@ -12,12 +12,21 @@ import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_parameter import BootTarget
 from ansible_collections.fleet.netconsole.plugins.module_utils._host_settings import (
+    Console,
     command_line_parameters,
     drop_ins,
     kernel_words,
     modprobe_parameters,
+    parse_consoles,
     printk_settings,
 )
+
+# fs/proc/consoles.c: name, -WU for its operations, (flags), device numbers where it has some
+CONSOLES = """\
+tty0                 -WU (EC   p  )    4:7
+ttyS0                -W- (E    p a)    4:64
+netcon_ext0          -W- (E       )
+"""
 
 ONE = "@/eth0,@192.0.2.10/"
 TWO = "+@/eth0,@192.0.2.10/;@/eth1,@192.0.2.11/"
@@ -135,3 +144,16 @@ def test_a_broken_value_is_shown_with_the_reason(text: str, words: str) -> None:
 )
 def test_sysctl_d(text: str, values: list[str]) -> None:
     assert printk_settings(text) == values
+
+
+def test_consoles_are_read() -> None:
+    assert parse_consoles(CONSOLES) == (
+        Console("tty0", "ECp", "4:7"),
+        Console("ttyS0", "Epa", "4:64"),
+        Console("netcon_ext0", "E", ""),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "\n", "garbage", "name (E)"])
+def test_what_is_no_console_is_passed_over(text: str) -> None:
+    assert parse_consoles(text) == ()

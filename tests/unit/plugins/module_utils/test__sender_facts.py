@@ -54,6 +54,7 @@ class Host:
         self.names: dict[str, str] = {}
         self.faulty_devices: dict[str, str] = {}
         self.asked: list[Mapping[str, Any]] = []
+        self.equal: list[NextHop] = []
         self.release = "6.12.107+deb13-amd64"
 
     def file(self, path: str, text: str) -> Host:
@@ -84,7 +85,12 @@ class Host:
     def audit(self, files: ReadOnlyFiles | None = None) -> dict[str, Any]:
         files = ReadOnlyFiles(str(self.root)) if files is None else files
         files.release = lambda: self.release  # type: ignore[method-assign]
-        network = Network(remote_ip=self._remote_ip, next_hop=self._next_hop, device=self._device)
+        network = Network(
+            remote_ip=self._remote_ip,
+            next_hop=self._next_hop,
+            equal_next_hops=lambda hop: self.equal,
+            device=self._device,
+        )
         before = _tree(self.root)
         facts = Audit(files=files, run=self._run, network=network).facts()
         assert _tree(self.root) == before
@@ -397,8 +403,8 @@ def test_what_the_routing_is_asked(
         pytest.param(
             {},
             {"remote_ip": "log1.example.com"},
-            ["log1: it sends to 192.0.2.10, the receiver's name stands for 192.0.2.77 now"]
-            + [
+            [
+                "log1: it sends to 192.0.2.10, the receiver's name stands for 192.0.2.77 now",
                 "log1: it sends to the MAC address 52:54:00:00:00:10, the receiver 192.0.2.77 has 52:54:00:00:00:77 now"
             ],
             id="the name has another address",
@@ -650,3 +656,11 @@ def test_a_target_that_goes_away_meanwhile(host: Host) -> None:
 def test_nothing_can_be_changed(tmp_path: Path, change: Callable[[ReadOnlyFiles], object]) -> None:
     with pytest.raises(AssertionError, match="an audit"):
         change(ReadOnlyFiles(str(tmp_path)))
+
+
+def test_one_of_several_next_hops_that_are_as_good_is_no_drift(host: Host) -> None:
+    host.target("log1")
+    other = NextHop("192.0.2.10", "eth2", "203.0.113.5", "52:54:00:00:00:02", gateway="203.0.113.1")
+    host.hops["192.0.2.10"] = other
+    host.equal = [other, HOP]
+    assert host.audit()["drift"] == []
