@@ -5,8 +5,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Facts: modprobe.d(5), sysctl.d(5), next_arg() of the kernel's lib/cmdline.c, its fs/proc/consoles.c. Of two files of one name the one of the
-# earlier directory hides the other; all files left are read in the order of their names, whatever their directory.
+# Facts: modprobe.d(5), sysctl.d(5), the kernel's lib/cmdline.c (next_arg) and fs/proc/consoles.c. Of two files of one
+# name the one of the earlier directory hides the other; all files left are read in the order of their names, whatever
+# their directory.
 
 from __future__ import annotations
 
@@ -55,8 +56,7 @@ class Console:
 
 @dataclass(frozen=True)
 class BootParameter:
-    """One netconsole= value and where it stands. error says why the kernel would refuse or misread it, else "".
-    """
+    """One netconsole= value and where it stands. error says why the kernel would refuse or misread it, else ""."""
 
     source: str
     read_by: str

@@ -405,7 +405,8 @@ def test_what_the_routing_is_asked(
             {"remote_ip": "log1.example.com"},
             [
                 "log1: it sends to 192.0.2.10, the receiver's name stands for 192.0.2.77 now",
-                "log1: it sends to the MAC address 52:54:00:00:00:10, the receiver 192.0.2.77 has 52:54:00:00:00:77 now"
+                "log1: it sends to the MAC address 52:54:00:00:00:10, "
+                "the receiver 192.0.2.77 has 52:54:00:00:00:77 now",
             ],
             id="the name has another address",
         ),
