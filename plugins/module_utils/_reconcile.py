@@ -220,7 +220,7 @@ def plan(declaration: Declaration, *, configfs: Configfs, console: ConsoleLoglev
     """
     files = configfs.files
     ready = configfs.ready()
-    check_place(files, ready=ready)
+    check_place(files, container_will_do=ready or not any(target.present for target in declaration.targets))
     observed = configfs.targets()
     found = _resolved(declaration, observed, network)
     warnings, failures = found.warnings, found.failures

@@ -25,6 +25,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._desired import N
 from ansible_collections.fleet.netconsole.plugins.module_utils._device import DeviceDownError, DeviceError
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._panic import PanicCaptureError
+from ansible_collections.fleet.netconsole.plugins.module_utils._preflight import PreflightError
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
     ENGINE_ERRORS,
     RESUME,
@@ -306,6 +307,20 @@ class TestPreparation:
         kernel = FakeKernel(loaded=False)
         assert not run(kernel, DeclaredTarget(name="log1", present=False))[0].changed
         assert kernel.calls == []
+
+    def test_a_container_is_refused_unless_it_only_loses_targets(self) -> None:
+        kernel = FakeKernel(loaded=False, mounted=False)
+        kernel.texts["/.dockerenv"] = ""
+        with pytest.raises(PreflightError, match="this is a container"):
+            planned(kernel, LOG1)
+        assert not run(kernel, DeclaredTarget(name="log1", present=False))[0].changed
+        assert kernel.calls == []
+
+    def test_a_network_namespace_of_its_own_is_refused(self) -> None:
+        kernel = FakeKernel()
+        kernel.links["/proc/self/ns/net"] = "net:[4026532200]"
+        with pytest.raises(PreflightError, match="another network namespace"):
+            planned(kernel, DeclaredTarget(name="log1", present=False))
 
     def test_a_kernel_without_the_module_is_refused_in_check_mode_too(self) -> None:
         kernel = FakeKernel(loaded=False, installed=False)
