@@ -232,7 +232,11 @@ capabilities:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
+    BRING_UP,
     MISSING_CAPABILITY,
+    PANIC_CAPTURE,
+    PURGE,
+    finish,
     run_engine,
     target_argument_spec,
 )
@@ -248,14 +252,16 @@ def main() -> None:
                 "options": target_argument_spec(),
                 "required_if": [("state", "present", ("remote_ip",))],
             },
+            "purge": PURGE,
             "console_loglevel": {"type": "int"},
             "userdata": {"type": "dict"},
             "missing_capability": MISSING_CAPABILITY,
+            "panic_capture": PANIC_CAPTURE,
+            "bring_up": BRING_UP,
         },
         supports_check_mode=True,
     )
-    result = run_engine(module, module.params)
-    module.exit_json(**result)
+    finish(module, run_engine(module, module.params))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,14 @@ DEVICES = ("lo", "eth0", "eth1", "bond0", "br0", "team0", "red")
 USABLE: dict[str, tuple[str, list[Any], str, bool, bool, list[str]]] = {
     "physical": ("eth0", ["link eth0"], "", True, True, []),
     "loopback": ("lo", ["link lo"], "", True, True, []),
-    "bond": ("bond0", ["bond", "all links, bridge without ports"], "bond", True, True, []),
+    "bond": (
+        "bond0",
+        ["bond", "all links, bridge without ports"],
+        "bond",
+        True,
+        True,
+        ["bond0 is a bond: while netconsole is enabled on it, the kernel lets no veth device (container) join it"],
+    ),
     "bridge": (
         "br1",
         ["link bridge without ports", "all links, bridge without ports"],

@@ -81,7 +81,9 @@ def test_a_result_says_what_was_done_and_what_the_kernel_shows() -> None:
     )
     result = result_of(planned, apply(planned, configfs=configfs, console=console))
     assert result["changed"] is True
-    assert result["actions"][0] == "log1: create"
+    assert result["actions"][:2] == ["set console_loglevel from 7 to 5", "log1: create"]
+    assert result["failures"] == {}
+    assert result["panic_capture"]["works"] is True
     assert result["before"] == {"log1": None}
     assert result["after"]["log1"]["enabled"] is True
     assert result["next_hops"]["log1"]["dev_name"] == "eth0"
