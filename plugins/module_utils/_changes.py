@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import Mapping
 
 from ._configfs import WRITABLE, TargetState
+from ._desired import DesiredTarget
 from ._next_hop import NextHop
-from ._reconcile import Applied, DesiredTarget, Plan
+from ._reconcile import Applied, Plan
 
 
 def changes(planned: Plan, applied: Applied) -> list[tuple[str, str]]:
     """(target, what and why) of everything that is other than before. Of what nobody asked for, the action itself."""
     lines: list[tuple[str, str]] = []
-    for desired in planned.desired:
+    for desired in applied.desired:
         before, after = planned.before.get(desired.name), applied.after.get(desired.name)
-        if desired.name not in applied.failures:
-            lines.extend((desired.name, line) for line in _target_changes(desired, before, after))
-    declared = {desired.name for desired in planned.desired}
+        lines.extend((desired.name, line) for line in _target_changes(desired, before, after))
+    declared = {desired.name for desired in applied.desired}
     lines.extend(
         ("", str(action))
-        for action in planned.actions
-        if action.target not in declared and action.target not in applied.failures
+        for action in applied.actions
+        if action.target not in declared
     )
     return lines
 

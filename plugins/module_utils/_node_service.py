@@ -4,8 +4,8 @@
 
 """What stays of a sender on its host: engine, declared state and unit, compared, written, taken away.
 
-``plan_node`` lists what is other than it should be, and changes nothing. ``apply_node`` carries that out. Facts:
-systemd.unit(5), systemd.exec(5), systemctl(1).
+``plan_present`` and ``plan_absent`` list what is other than it should be, and change nothing. Facts: systemd.unit(5),
+systemd.exec(5), systemctl(1).
 """
 
 from __future__ import annotations
@@ -343,14 +343,15 @@ def _show(files: Files) -> dict[str, str]:
 # ----------------------------------------------------------------------------------------------------------
 
 
-def apply_node(planned: NodePlan, *, files: Files) -> None:
-    """Carry out a plan: stop first, then files, then what systemd has to be told. A second run ends what failed.
-
-    Raises NodeError.
-    """
+def stop_service(planned: NodePlan, *, files: Files) -> None:
+    """Before anything else is taken away: the service would put it back. Raises NodeError."""
     for command in planned.commands:
-        if "stop" in command:
+        if command[1] == "stop":
             _systemctl(command, files)
+
+
+def write_files(planned: NodePlan, *, files: Files) -> None:
+    """Put every file as planned. Raises NodeError; a second run ends what failed."""
     for change in planned.changes:
         try:
             if change.after.present:
@@ -359,12 +360,17 @@ def apply_node(planned: NodePlan, *, files: Files) -> None:
             else:
                 files.remove(change.after.path)
         except OSError as error:
-            raise NodeError(f"{change.after.path} cannot be written: {error.strerror}: is it mounted read-only?") from error
+            raise NodeError(
+                f"{change.after.path} cannot be written: {error.strerror}: is it mounted read-only?"
+            ) from error
     for folder in planned.folders:
-        if not any(change.after.present for change in planned.changes):
-            files.remove_folder(folder)
+        files.remove_folder(folder)
+
+
+def tell_systemd(planned: NodePlan, *, files: Files) -> None:
+    """Have systemd take up what was written. Not under the lock, which the service needs. Raises NodeError."""
     for command in planned.commands:
-        if "stop" not in command:
+        if command[1] != "stop":
             _systemctl(command, files)
 
 

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import tempfile
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 SERVICE = "netconsole-sender.service"
 ENGINE = "/usr/local/lib/netconsole-sender/netconsole-sender.pyz"
@@ -52,3 +54,21 @@ def read_json(path: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None
+
+
+@contextlib.contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """Alone while changing the kernel's targets: module and service wait for each other (flock(2) of their folder).
+
+    Where there is no such folder there is no service.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

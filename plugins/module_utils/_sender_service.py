@@ -16,17 +16,18 @@ import select
 import signal
 import socket
 import time
-from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, ContextManager, Mapping
 
 from ._changes import changes, describe
 from ._configfs import Configfs, ConsoleLoglevel, TargetState
 from ._declaration import Declaration, declaration_from_options
+from ._desired import Network, host_network
 from ._iproute import IprouteError
-from ._next_hop import NextHop, NextHopError, resolve_next_hop, resolve_remote_ip
-from ._reconcile import ENGINE_ERRORS, Network, Plan, apply, plan
+from ._next_hop import NextHopError, resolve_remote_ip
+from ._reconcile import ENGINE_ERRORS, Applied, apply, plan
 from ._rtnetlink import Listener, keep_fresh
-from ._sender_files import DECLARATION, STATUS, json_text, read_json, write_atomically
+from ._sender_files import DECLARATION, STATUS, json_text, locked, read_json, write_atomically
 from ._watch import Interest, Path, Schedule
 
 NAME_SECONDS = 900.0  # a receiver's name is looked up again after this time
@@ -70,7 +71,7 @@ class Host:
     configfs: Configfs = field(default_factory=Configfs)
     console: ConsoleLoglevel = field(default_factory=ConsoleLoglevel)
     names: Names = field(default_factory=Names)
-    next_hop: Callable[..., NextHop] = functools.partial(resolve_next_hop, timeout=NEIGHBOUR_WAIT)
+    host_network: Callable[[], Network] = host_network
     keep_fresh: Callable[..., bool] = keep_fresh
     declaration_path: str = DECLARATION
     status_path: str = STATUS
@@ -79,7 +80,13 @@ class Host:
     say: Callable[[str, str], None] = lambda level, line: print(f"{_LEVELS[level]}{line}", flush=True)
 
     def network(self) -> Network:
-        return Network(remote_ip=self.names.resolve, next_hop=self.next_hop)
+        """The host's network for one run, with names remembered, and no long wait for a neighbour."""
+        network = self.host_network()
+        next_hop = functools.partial(network.next_hop, timeout=NEIGHBOUR_WAIT)
+        return replace(network, remote_ip=self.names.resolve, next_hop=next_hop)
+
+    def locked(self) -> ContextManager[None]:
+        return locked(os.path.dirname(self.declaration_path))
 
 
 def read_declaration(path: str) -> Declaration:
@@ -109,11 +116,17 @@ class Sender:
     _last_changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     _states: Mapping[str, TargetState | None] = field(default_factory=dict)
 
-    def load(self) -> None:
-        self.declaration = read_declaration(self.host.declaration_path)
-
     def run(self) -> None:
-        """One comparison of declaration and kernel. Whatever fails is said once, and kept in ``failures``."""
+        """One comparison of declaration and kernel. Whatever fails is said once, and kept in ``failures``.
+
+        The declaration is read anew each time: with the lock, no run ever works against the module's. Raises
+        ServiceError when there is none.
+        """
+        with self.host.locked():
+            self.declaration = read_declaration(self.host.declaration_path)
+            self._reconcile()
+
+    def _reconcile(self) -> None:
         before = self.failures
         try:
             planned = plan(
@@ -130,7 +143,7 @@ class Sender:
             self._states = applied.after
             for name, line in changes(planned, applied):
                 self._say_change(name, line)
-            self._follow(planned)
+            self._follow(applied)
         for name, reason in self.failures.items():
             if before.get(name) != reason:
                 self.host.say("warning", f"{name}: {reason}" if name else reason)
@@ -143,12 +156,12 @@ class Sender:
         self.host.say("info", f"{name}: {line}" if name else line)
         self._last_changes[name] = {"time": _utc(self.host.wall_clock()), "what": line}
 
-    def _follow(self, planned: Plan) -> None:
+    def _follow(self, applied: Applied) -> None:
         """Remember what the targets stand on. A failing one stands on what it stood on before."""
         current = {name: path for name, path in self.paths.items() if name in self.failures}
-        for desired in planned.desired:
+        for desired in applied.desired:
             hop = desired.next_hop
-            if desired.present and desired.enabled and hop is not None:
+            if desired.name not in self.failures and desired.present and desired.enabled and hop is not None:
                 neighbour = hop.gateway or hop.remote_ip
                 current[desired.name] = Path(hop.dev_name, hop.local_ip, hop.remote_ip, neighbour, hop.remote_mac)
         self.paths = current
@@ -233,7 +246,8 @@ def notify(*lines: str) -> None:
     if not address:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notification:
-        notification.sendto("\n".join(lines).encode("utf-8", "replace"), "\0" + address[1:] if address[0] == "@" else address)
+        path = "\0" + address[1:] if address[0] == "@" else address
+        notification.sendto("\n".join(lines).encode("utf-8", "replace"), path)
 
 
 # -- the two services
@@ -242,7 +256,6 @@ def notify(*lines: str) -> None:
 
 def apply_once(sender: Sender, *, wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> int:
     """The boot step alone: try until everything stands, ``wait`` seconds at most. Returns the exit status."""
-    sender.load()
     deadline = sender.host.clock() + wait
     while True:
         sender.run()
@@ -260,15 +273,6 @@ class Watcher:
         self._ready_until = sender.host.clock() + BOOT_WAIT
         self._ready = False
         self._neighbours: frozenset[str] | None = None
-
-    def start(self) -> None:
-        self.sender.load()
-        self.run()
-
-    def reload(self) -> None:
-        """The declaration has changed. What was ready stays so."""
-        self.sender.load()
-        self.run()
 
     def run(self) -> None:
         """Compare, remember what the targets stand on now, and tell systemd."""
@@ -333,7 +337,7 @@ def watch(sender: Sender) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_arguments: None)
     watcher = Watcher(sender, Listener())
-    watcher.start()
+    watcher.run()
     poll = select.poll()
     poll.register(reading, select.POLLIN)
     poll.register(watcher.listener.fileno(), select.POLLIN)
@@ -346,6 +350,6 @@ def watch(sender: Sender) -> int:
             sender.freshen(managed=False)
             return 0
         if signal.SIGHUP in received:
-            watcher.reload()
+            watcher.run()
             continue
         watcher.woken(listening=watcher.listener.fileno() in ready)
