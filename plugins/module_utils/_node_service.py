@@ -138,7 +138,7 @@ _UNIT = """\
 # Written by Ansible (fleet.netconsole). Changes are overwritten.
 [Unit]
 Description=Kernel messages over the network (netconsole)
-Documentation=man:netconsole(4) file:{declaration}
+Documentation=file:{declaration}
 # Early: as soon as there is configfs. The network is waited for by itself, and not for long. After systemd-sysctl, so
 # that the declared console log level wins.
 After=systemd-sysctl.service systemd-modules-load.service sys-kernel-config.mount
@@ -150,7 +150,7 @@ Wants=sys-kernel-config.mount modprobe@configfs.service modprobe@netconsole.serv
 TimeoutStartSec=90
 RuntimeDirectory=netconsole-sender
 # The kernel's modules, its netconsole directory, the console log level, interfaces and neighbours; nothing else.
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_MODULE CAP_SYSLOG CAP_SYS_ADMIN
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_MODULE CAP_SYSLOG
 ReadWritePaths=-/sys/kernel/config -/proc/sys/kernel/printk -/proc/sys/kernel/panic
 ProtectSystem=strict
 ProtectHome={home}
@@ -171,7 +171,7 @@ NoNewPrivileges=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service @module
 SystemCallErrorNumber=EPERM
-UMask=0022
+UMask=0077
 
 [Install]
 WantedBy=multi-user.target

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
@@ -42,7 +43,9 @@ class ModuleFiles(Files):
         self._module = module
 
     def move(self, source: str, destination: str) -> None:
+        mode = stat.S_IMODE(os.stat(source).st_mode)
         self._module.atomic_move(source, destination)
+        os.chmod(destination, mode)  # Ansible gives a new file a mode of its own
 
 
 def run_sender(module: AnsibleModule) -> None:
