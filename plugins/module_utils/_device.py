@@ -118,7 +118,9 @@ def _set_link(dev_name: str, state: str, *, system: System) -> None:
     except IprouteError as error:
         raise DeviceError(str(error)) from error
     if done.returncode:
-        raise DeviceError(f"{dev_name} cannot be brought {state}: {' '.join(done.stderr.split())} ('{' '.join(command)}')")
+        raise DeviceError(
+            f"{dev_name} cannot be brought {state}: {' '.join(done.stderr.split())} ('{' '.join(command)}')"
+        )
 
 
 def _link(dev_name: str, *, system: System) -> JSONObject:

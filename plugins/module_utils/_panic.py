@@ -84,7 +84,10 @@ def _judge(*, nbcon: bool, timeout: int, crash_kernel: bool) -> tuple[bool, str]
             "before. To have them sent, set kernel.panic to 0 (panic_capture: set does it); the host then stays down "
             "after a panic until somebody, or a watchdog, restarts it."
         )
-    return True, "kernel.panic is 0 and no crash kernel is loaded, so this kernel comes to send the messages of a panic."
+    return (
+        True,
+        "kernel.panic is 0 and no crash kernel is loaded, so this kernel comes to send the messages of a panic.",
+    )
 
 
 def _read(files: Files, path: str) -> str:

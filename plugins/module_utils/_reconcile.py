@@ -764,9 +764,7 @@ class _Run:
     def _actions(self, name: str) -> list[Action]:
         """The planned steps of a target; those of a deferred one now that its device is up."""
         if name not in self.planned.deferred:
-            return [
-                action for action in self.planned.actions if action.target == name and action.kind != RESUME
-            ]
+            return [action for action in self.planned.actions if action.target == name and action.kind != RESUME]
         was = self.planned.before.get(name)
         target, warnings = resolve(self.planned.deferred[name], self.planned.network, was)
         if self.capabilities is not None:

@@ -153,8 +153,8 @@ options:
     description:
       - Whether the host makes itself as declared at every boot. V(true) puts the engine, the declaration and the service
         C(netconsole-sender.service) on the host. It needs systemd.
-      - With V(false) the declaration holds until the next reboot. A service of an earlier run is removed, since it would
-        put back what it was told. This is the default because a module call alone should leave nothing on a host that
+      - With V(false) the declaration holds until the next reboot. A service of an earlier run is removed, since it
+        would put back what it was told. This is the default because a module call alone should leave nothing on a host that
         nobody asked for; the role P(fleet.netconsole.netconsole_sender#role) asks for it.
     type: bool
     default: false
@@ -166,6 +166,19 @@ options:
         memory then, and nothing is repaired before the next boot or run.
     type: bool
     default: true
+  early:
+    description:
+      - Whether messages are sent from before the network is configured on, even from before the root file system is
+        mounted. Used with O(persist=true).
+      - V(module) has udev load netconsole with a boot parameter as soon as the interface appears, in the initramfs
+        (initramfs-tools or dracut) and otherwise in the root file system. The initramfs is made anew when something
+        of it changes. The parameter holds the addresses as they are resolved now, in at most 255 characters for all targets
+        together, and no user data. The interface has to be one of the hardware.
+      - On kernels from 6.7 on, the service goes on with these targets. Older ones cannot let go of them, so the service
+        loads the module anew, without the parameter, and makes its own; a few messages can be lost between.
+    type: str
+    choices: ['none', module]
+    default: 'none'
   console_loglevel:
     description:
       - The kernel's console log level, the first number of C(kernel.printk). A message is sent when its level is
@@ -299,6 +312,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "persist": {"type": "bool", "default": False},
             "watch": {"type": "bool", "default": True},
+            "early": {"type": "str", "choices": ["none", "module"], "default": "none"},
         },
         required_if=[("state", "present", ("targets",))],
         supports_check_mode=True,
