@@ -16,6 +16,7 @@ from typing import Any, Mapping, Sequence
 
 from ._address import normalize_ip, normalize_remote_mac
 from ._configfs import SWITCHES, check_dev_name, check_name, check_userdata
+from ._next_hop import NextHopError, check_given
 
 AUTO = "auto"  # dev_name and extended: what the host's routing and the kernel make of it
 
@@ -68,6 +69,10 @@ class DeclaredTarget:
             normalize_ip(self.local_ip)
         if self.remote_mac is not None:
             normalize_remote_mac(self.remote_mac)
+        try:
+            check_given(self.remote_ip, dev_name=self.dev_name, local_ip=self.local_ip, remote_mac=self.remote_mac)
+        except NextHopError as error:
+            raise DeclarationError(f"target {self.name}: {error}") from error
         if self.release and self.extended is False:
             raise DeclarationError(
                 f"target {self.name}: release needs the extended format: set extended to true or auto, or leave "
@@ -124,7 +129,7 @@ _TARGET_TYPES: Mapping[str, type] = {
     "extended": object,
     "release": bool,
     "userdata": dict,
-    **{switch: bool for switch in SWITCHES},
+    **dict.fromkeys(SWITCHES, bool),
 }
 _TYPES: Mapping[str, type] = {
     "targets": list,

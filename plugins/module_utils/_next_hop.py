@@ -95,9 +95,9 @@ def resolve_next_hop(
 
     What is given is checked and kept; the rest comes from the host's routing, asked for exactly what is given (policy
     routing by source included). Rules by firewall mark, user or protocol say nothing of netconsole's frames, which pass
-    neither routing nor firewall: the route is that of a datagram without a mark. An unspecified local_ip (0.0.0.0, ::) counts as not given, as it does for the kernel.
-    Where the neighbour cache has no MAC address, the kernel is made to ask for it and the answer is waited for, timeout
-    seconds at most. Nothing on the host changes but that cache.
+    neither routing nor firewall: the route is that of a datagram without a mark. An unspecified local_ip (0.0.0.0, ::)
+    counts as not given, as it does for the kernel. Where the neighbour cache has no MAC address, the kernel is made to
+    ask for it and the answer is waited for, timeout seconds at most. Nothing on the host changes but that cache.
 
     A receiver on this host itself works over lo for IPv6 only, with the MAC address that lo has.
 
@@ -134,19 +134,20 @@ def equal_next_hops(hop: NextHop, *, system: System = SYSTEM) -> list[NextHop]:
             continue
         try:
             mac, _state = _cached_neighbour(route.gateway, route.dev_name, system=system)
+            if mac is None:
+                continue
             local_ip = _source_through(hop, route.dev_name, system=system)
         except (IprouteError, NextHopError):
-            continue
-        if mac is not None:
-            found.append(
-                NextHop(
-                    remote_ip=hop.remote_ip,
-                    dev_name=route.dev_name,
-                    local_ip=local_ip,
-                    remote_mac=mac,
-                    gateway=route.gateway,
-                )
+            continue  # one that cannot be used now
+        found.append(
+            NextHop(
+                remote_ip=hop.remote_ip,
+                dev_name=route.dev_name,
+                local_ip=local_ip,
+                remote_mac=mac,
+                gateway=route.gateway,
             )
+        )
     return found
 
 
@@ -167,7 +168,7 @@ def resolve_remote_ip(name_or_address: str, *, family: int | None = None, lookup
     Raises AddressError for a malformed address, NextHopError for one of another family and for a name without an
     address.
     """
-    if ":" in name_or_address or _looks_like_ipv4(name_or_address) or not name_or_address.strip():
+    if _is_literal(name_or_address):
         address = normalize_ip(name_or_address)
         if family is not None and ip_family(address) != family:
             raise NextHopError(f"{address} is no IPv{family} address: receiver and local_ip must be of one family")
@@ -185,6 +186,22 @@ def resolve_remote_ip(name_or_address: str, *, family: int | None = None, lookup
     for _family, _type, _protocol, _name, socket_address in found:
         return normalize_ip(str(socket_address[0]).partition("%")[0])
     raise NextHopError(f"the name {name_or_address} has no {what} on this host: give the receiver's address")
+
+
+def check_given(
+    remote_ip: str, *, dev_name: str | None = None, local_ip: str | None = None, remote_mac: str | None = None
+) -> None:
+    """Refuse what is wrong on any host, without asking this one. Of a receiver given by name nothing is known yet.
+
+    Raises AddressError and NextHopError, as resolve_next_hop would.
+    """
+    if _is_literal(remote_ip):
+        _asked(remote_ip, dev_name=dev_name, local_ip=local_ip, remote_mac=remote_mac, timeout=0)
+
+
+def _is_literal(name_or_address: str) -> bool:
+    """Whether this can only be meant as an address."""
+    return ":" in name_or_address or _looks_like_ipv4(name_or_address) or not name_or_address.strip()
 
 
 def _looks_like_ipv4(text: str) -> bool:
