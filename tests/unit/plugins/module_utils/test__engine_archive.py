@@ -30,7 +30,7 @@ def run(path: Path, *words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-I", "-S", str(path), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        universal_newlines=True,
+        text=True,
         check=False,
     )
 

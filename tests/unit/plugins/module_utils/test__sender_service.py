@@ -355,7 +355,12 @@ def test_status_shows_declared_and_shown(stage: Stage, monkeypatch: pytest.Monke
     assert _sender_main.main(["status", "--json"], version="2") == 0
     found = json.loads(capsys.readouterr().out)
     target = found["targets"][0]
-    assert (found["running_version"], found["version"], target["enabled"], target["next_hop"]) == ("1", "2", True, GATEWAY)
+    assert (found["running_version"], found["version"], target["enabled"], target["next_hop"]) == (
+        "1",
+        "2",
+        True,
+        GATEWAY,
+    )
     assert (target["declared"]["remote_ip"], target["shown"]["remote_mac"], target["failure"]) == (RECEIVER, MAC, None)
     stage.mac = None
     sender.run()
