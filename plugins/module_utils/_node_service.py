@@ -37,10 +37,10 @@ _UNIT = """\
 Description=Kernel messages over the network (netconsole)
 Documentation=file:{declaration}
 # Early: as soon as there is configfs. The network is waited for by itself, and not for long. After systemd-sysctl, so
-# that the declared console log level wins.
-After=systemd-sysctl.service systemd-modules-load.service sys-kernel-config.mount
-After=modprobe@configfs.service modprobe@netconsole.service
-Wants=sys-kernel-config.mount modprobe@configfs.service modprobe@netconsole.service
+# that the declared console log level wins. netconsole itself is only loaded when an interface can send: with a boot
+# parameter it must not come before the interface.
+After=systemd-sysctl.service systemd-modules-load.service sys-kernel-config.mount modprobe@configfs.service
+Wants=sys-kernel-config.mount modprobe@configfs.service
 
 [Service]
 {kind}
