@@ -44,7 +44,7 @@ Wants=sys-kernel-config.mount modprobe@configfs.service
 
 [Service]
 {kind}
-TimeoutStartSec=90
+TimeoutStartSec=300
 RuntimeDirectory=netconsole-sender
 # The kernel's modules, its netconsole directory, the console log level, interfaces and neighbours; nothing else.
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_MODULE CAP_SYSLOG
