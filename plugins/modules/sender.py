@@ -29,7 +29,7 @@ notes:
   - An enabled target is no proof that messages arrive. Run the playbook C(fleet.netconsole.verify), or use
     M(fleet.netconsole.probe) and
     M(fleet.netconsole.arrival).
-  - Targets, console log level and C(kernel.panic) are gone after a reboot.
+  - Without O(persist), targets, console log level and C(kernel.panic) are gone after a reboot.
 author:
   - The fleet.netconsole authors (@fleet-netconsole)
 extends_documentation_fragment:
@@ -55,10 +55,11 @@ requirements:
   - root
 options:
   targets:
-    description: The targets, each with the options of M(fleet.netconsole.target).
+    description:
+      - The targets, each with the options of M(fleet.netconsole.target).
+      - Required when O(state=present).
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description:
@@ -157,6 +158,47 @@ options:
         after the next boot as long as the parameter is there.
     type: bool
     default: false
+  state:
+    description:
+      - V(present) makes the host as declared.
+      - V(absent) leaves no trace. The targets of the declaration that is stored on the host and those of O(targets) are
+        removed, the service is stopped and its files, the engine and the declaration are removed, and the console log
+        level from before the first run with O(persist) comes back. The kernel's module is unloaded if it was not loaded
+        before that run and nobody else has a use for it. On a host that has nothing of it, nothing is changed
+        and nothing loaded.
+    type: str
+    choices: [present, absent]
+    default: present
+  persist:
+    description:
+      - Whether the host makes itself as declared at every boot. V(true) puts the engine, the declaration and the
+        service C(netconsole-sender.service) on the host. It needs systemd.
+      - With V(false) the declaration holds until the next reboot. A service of an earlier run is removed, since it
+        would put back what it was told. This is the default because a module call alone should leave nothing on a host
+        that nobody asked for; the role P(fleet.netconsole.netconsole_sender#role) asks for it.
+    type: bool
+    default: false
+  watch:
+    description:
+      - Whether the service stays and makes the targets right whenever the network changes (another address, gateway,
+        route or interface). Used with O(persist=true).
+      - V(false) leaves only the boot step, which waits for the network for half a minute at most. Nothing stays in
+        memory then, and nothing is repaired before the next boot or run.
+    type: bool
+    default: true
+  early:
+    description:
+      - Whether messages are sent from before the network is configured on, even from before the root file system is
+        mounted. Used with O(persist=true).
+      - V(module) has udev load netconsole with a boot parameter as soon as the interface appears, in the initramfs
+        (initramfs-tools or dracut) and otherwise in the root file system. The initramfs is made anew when something
+        of it changes. The parameter holds the addresses as they are resolved now, in at most 255 characters for all
+        targets together, and no user data. The interface has to be one of the hardware.
+      - On kernels from 6.7 on, the service goes on with these targets. Older ones cannot let go of them, so the service
+        loads the module anew, without the parameter, and makes its own; a few messages can be lost between.
+    type: str
+    choices: ['none', module]
+    default: 'none'
   console_loglevel:
     description:
       - The kernel's console log level, the first number of C(kernel.printk). A message is sent when its level is
@@ -210,6 +252,18 @@ EXAMPLES = r"""
       - name: log2
         remote_ip: 192.0.2.11
     console_loglevel: 7
+
+- name: The same, at every boot and whenever the network changes
+  fleet.netconsole.sender:
+    targets:
+      - name: log1
+        remote_ip: 192.0.2.10
+    console_loglevel: 7
+    persist: true
+
+- name: Leave no trace
+  fleet.netconsole.sender:
+    state: absent
 
 - name: Send to one receiver and to nobody else, and let a panic be received
   fleet.netconsole.sender:
@@ -298,13 +352,12 @@ capabilities:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._sender_module import run_sender
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
     BRING_UP,
     MISSING_CAPABILITY,
     PANIC_CAPTURE,
     PURGE,
-    finish,
-    run_engine,
     target_argument_spec,
 )
 
@@ -315,7 +368,6 @@ def main() -> None:
             "targets": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
                 "options": target_argument_spec(),
                 "required_if": [("state", "present", ("remote_ip",))],
             },
@@ -325,10 +377,15 @@ def main() -> None:
             "missing_capability": MISSING_CAPABILITY,
             "panic_capture": PANIC_CAPTURE,
             "bring_up": BRING_UP,
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "persist": {"type": "bool", "default": False},
+            "watch": {"type": "bool", "default": True},
+            "early": {"type": "str", "choices": ["none", "module"], "default": "none"},
         },
+        required_if=[("state", "present", ("targets",))],
         supports_check_mode=True,
     )
-    finish(module, run_engine(module, module.params))
+    run_sender(module)
 
 
 if __name__ == "__main__":
