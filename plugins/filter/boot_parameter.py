@@ -16,16 +16,16 @@ description:
   - Gives the value, without C(netconsole=) and without any quoting, as M(fleet.netconsole.kernel_cmdline) takes it.
   - Refuses what a kernel would refuse or silently misread, and a value of more than 255 characters, which the kernel
     would cut.
-  - The kernel resolves nothing. A target without C(remote_mac) sends to the broadcast address, one without C(dev_name) over
-    C(eth0).
+  - The kernel resolves nothing. A target without C(remote_mac) sends to the broadcast address, one without
+    C(dev_name) over C(eth0).
 requirements:
   - netaddr (Python package, on the controller)
 options:
   _input:
     description:
-      - The targets, each with C(remote_ip) and, where the kernel's default does not do, with C(dev_name) (or the interface's
-        MAC address, for kernels from 6.15 on), C(local_ip), C(local_port), C(remote_port), C(remote_mac), C(extended)
-        and C(release).
+      - The targets, each with C(remote_ip) and, where the kernel's default does not do, with C(dev_name) (or the
+        interface's MAC address, for kernels from 6.15 on), C(local_ip), C(local_port), C(remote_port),
+        C(remote_mac), C(extended) and C(release).
       - A C(name) is left out, since the kernel numbers these targets.
     type: list
     elements: dict
@@ -100,13 +100,16 @@ def _target(number: int, target: Any) -> BootTarget:
         raise AnsibleFilterError(f"{where} is {target!r}: it has to be a dictionary")
     unknown = [key for key in target if key not in (*KEYS, "name")]
     if unknown:
-        raise AnsibleFilterError(f"{where} has {unknown[0]!r}, which the kernel's parameter cannot say: use {', '.join(KEYS)}")
-    values = {key: value for key, value in target.items() if key != "name" and value is not None}
+        raise AnsibleFilterError(
+            f"{where} has {unknown[0]!r}, which the kernel's parameter cannot say: use {', '.join(KEYS)}"
+        )
+    values: dict[str, Any] = {key: value for key, value in target.items() if key != "name" and value is not None}
     if "remote_ip" not in values:
         raise AnsibleFilterError(f"{where} has no remote_ip")
     for key, value in values.items():
         _check(where, key, value)
-    return BootTarget(**{key: int(value) if key in _PORTS else value for key, value in values.items()})
+    values.update({key: int(values[key]) for key in _PORTS if key in values})
+    return BootTarget(**values)
 
 
 def _check(where: str, key: str, value: Any) -> None:

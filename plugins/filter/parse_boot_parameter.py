@@ -57,6 +57,8 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_parameter import (
     BootParameterError,
+)
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_parameter import (
     parse_boot_parameter as parse,
 )
 

@@ -31,9 +31,17 @@ FULL = {
     [
         pytest.param([{"remote_ip": "192.0.2.10"}], "@/,@192.0.2.10/", id="the kernel's defaults"),
         pytest.param([FULL], "+r6660@2001:db8::1/eth1,6667@2001:db8::10/52:54:00:00:00:02", id="everything"),
-        pytest.param([{"remote_ip": "192.0.2.10", "name": "log1", "remote_port": "514"}], "@/,514@192.0.2.10/", id="name"),
-        pytest.param([{"remote_ip": "192.0.2.1"}, {"remote_ip": "192.0.2.2"}], "@/,@192.0.2.1/;@/,@192.0.2.2/", id="two"),
-        pytest.param([{"remote_ip": "192.0.2.1", "dev_name": "52:54:00:00:00:01"}], "@/52:54:00:00:00:01,@192.0.2.1/", id="by MAC"),
+        pytest.param(
+            [{"remote_ip": "192.0.2.10", "name": "log1", "remote_port": "514"}], "@/,514@192.0.2.10/", id="name"
+        ),
+        pytest.param(
+            [{"remote_ip": "192.0.2.1"}, {"remote_ip": "192.0.2.2"}], "@/,@192.0.2.1/;@/,@192.0.2.2/", id="two"
+        ),
+        pytest.param(
+            [{"remote_ip": "192.0.2.1", "dev_name": "52:54:00:00:00:01"}],
+            "@/52:54:00:00:00:01,@192.0.2.1/",
+            id="by MAC",
+        ),
     ],
 )
 def test_written_and_read_back(targets: list[dict[str, Any]], value: str) -> None:
@@ -57,7 +65,9 @@ def test_written_and_read_back(targets: list[dict[str, Any]], value: str) -> Non
         pytest.param([{"remote_ip": "192.0.2.1", "userdata": {}}], "cannot say", id="user data"),
         pytest.param([{"remote_ip": "192.0.2.1", "local_ip": "::1"}], "of one family", id="two families"),
         pytest.param([{"remote_ip": "192.0.2.1", "release": True}], "release needs extended", id="release alone"),
-        pytest.param([{"remote_ip": "2001:db8::1", "remote_mac": "52:54:00:00:00:02"}] * 8, "may have 255", id="too long"),
+        pytest.param(
+            [{"remote_ip": "2001:db8::1", "remote_mac": "52:54:00:00:00:02"}] * 8, "may have 255", id="too long"
+        ),
     ],
 )
 def test_what_the_kernel_would_not_take_is_refused(targets: Any, message: str) -> None:
