@@ -1,0 +1,110 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Random declarations against the real kernel: whole, and with the process killed before every step of some."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from typing import Callable, Iterator
+
+from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import ENGINE_ERRORS
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import (
+    Case,
+    Interrupted,
+    Offer,
+    outcome,
+    random_case,
+    try_case,
+)
+from kernels.guest.ground import Ground, Wrong
+
+WHOLE = 32
+KILLED = 2
+FEW_STEPS = range(8, 22)  # long enough to be of use, short enough to be run once for each step
+
+Check = Callable[[Ground], None]
+
+
+def checks(offer: Offer) -> Iterator[tuple[str, Check]]:
+    for number in range(WHOLE):
+        yield f"random declaration {number} holds, was foretold and stays", _whole(random_case(f"guest {number}", offer))
+    for number in range(KILLED):
+        yield f"killed at every step of random declaration {number}, the next run converges", _killed(number)
+
+
+def _start(ground: Ground, case: Case) -> None:
+    ground.fresh(
+        ";".join(map(str, case.boot)), console_loglevel=case.console_loglevel, panic=case.panic_timeout
+    )
+    case.make(ground.files)
+
+
+def _whole(case: Case) -> Check:
+    def check(ground: Ground) -> None:
+        _start(ground, case)
+        wrong = try_case(case, ground.host())
+        if wrong:
+            raise Wrong("; ".join([case.seed, *wrong]))
+
+    return check
+
+
+def _killed(number: int) -> Check:
+    def check(ground: Ground) -> None:
+        case, steps = _case_with_few_steps(ground, number)
+        for step in range(steps):
+            _start(ground, case)
+            host = ground.host()
+            host.plan(case.options)
+            before = host.targets()
+            status = _in_child(lambda at=step: host.run(case.options, Interrupted(host.files, at=at, happens=_kill)))
+            if status != -signal.SIGKILL:
+                raise Wrong(f"{case.seed}: the child ended with {status} instead of being killed at step {step}")
+            host.run(case.options)
+            wrong = outcome(case, host, before, remembered=False)
+            wrong += [f"a second run would: {action}" for action in host.plan(case.options).actions]
+            if wrong:
+                raise Wrong("; ".join([f"{case.seed}, killed at step {step} of {steps}", *wrong]))
+
+    return check
+
+
+def _case_with_few_steps(ground: Ground, number: int) -> tuple[Case, int]:
+    """The next random case that starts from some targets and is neither refused nor too long."""
+    for attempt in range(1000):
+        case = random_case(f"guest kill {number} {attempt}", ground.offer)
+        if not case.start or len(case.options["targets"]) < 2:
+            continue
+        case = replace(case, boot=())
+        _start(ground, case)
+        host = ground.host()
+        counted = Interrupted(host.files, at=-2, happens=_kill)
+        try:
+            host.run(case.options, counted)
+        except ENGINE_ERRORS:
+            continue
+        if counted.count in FEW_STEPS:
+            return case, counted.count
+    raise Wrong("no random case has a fitting number of steps")
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _in_child(work: Callable[[], object]) -> int:
+    """Run something in a child of its own; its status, negative for a signal."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(99)
+    _child, status = os.waitpid(child, 0)
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
