@@ -111,10 +111,10 @@ options:
       dev_name:
         description:
           - The interface that sends.
-          - When not given, or V(auto), the one that the host's own routing uses towards the receiver. Where that is a port of
-            a bond, bridge or team, its master is taken.
-          - Routing rules by firewall mark say nothing of netconsole's datagrams, which pass neither routing nor firewall. The
-            route is that of a datagram without a mark.
+          - When not given, or V(auto), the one that the host's own routing uses towards the receiver. Where that is a
+            port of a bond, bridge or team, its master is taken.
+          - Routing rules by firewall mark say nothing of netconsole's datagrams, which pass neither routing nor
+            firewall. The route is that of a datagram without a mark.
         type: str
       extended:
         description:
@@ -126,7 +126,7 @@ options:
       release:
         description:
           - Whether the kernel's release is put before every message. Needs the extended format.
-          - When not given, it stays as it is.
+          - When not given, it stays as it is, and is off without the extended format.
         type: bool
       userdata:
         description:
@@ -180,16 +180,16 @@ options:
       - What to do where the messages of a panic would not reach the receivers. Kernels from 7.0 on send them last of
         all, after the reboot that C(kernel.panic) asks for, and after a crash kernel (kdump) took over.
       - V(warn) says so. V(require) refuses and leaves the host as it was.
-      - V(set) sets C(kernel.panic) to 0 until the next boot. The host then stays down after a panic until somebody, or a
-        watchdog, restarts it. A loaded crash kernel is refused.
+      - V(set) sets C(kernel.panic) to 0 until the next boot. The host then stays down after a panic until somebody,
+        or a watchdog, restarts it. A loaded crash kernel is refused.
       - Kernels before 7.0 always send them. There is nothing to do then.
     type: str
     choices: [warn, require, set]
     default: warn
   bring_up:
     description:
-      - Whether a device that is down may be brought up. It has to be named by O(targets[].dev_name), since no route leads
-        through a device that is down.
+      - Whether a device that is down may be brought up. It has to be named by O(targets[].dev_name), since no route
+        leads through a device that is down.
       - V(false) makes it an error. V(true) brings it up (C(ip link set up)) as a step of its own, before the host's
         routing is asked. In check mode the target is then foretold without what only the routing would tell.
       - A device that was brought up for targets of which none could be made is taken down again.
@@ -230,12 +230,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: Each declared target, and each that goes, by name, as the kernel showed it before, or V(null) when there was none.
+  description: Each declared target, and each that goes, by name, as the kernel showed it before, or V(null) when there
+    was none.
   returned: success
   type: dict
 after:
   description:
-    - Each declared target, and each that goes, by name, as the kernel shows it afterwards, or V(null) when there is none.
+    - Each declared target, and each that goes, by name, as the kernel shows it afterwards, or V(null) when there is
+      none.
     - In check mode, what it would show as far as that can be told beforehand.
   returned: success
   type: dict
@@ -264,7 +266,7 @@ failures:
   returned: always
   type: dict
   sample:
-    log2: "the receiver 192.0.2.11 does not answer ARP on eth0: check that it is up, and cable, VLAN and firewall, or give remote_mac."
+    log2: "eth1 is a port of bond0: use bond0."
 panic_capture:
   description:
     - Whether the messages of a panic will reach the receivers, C(works), and why or why not, C(reason).

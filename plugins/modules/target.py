@@ -18,9 +18,9 @@ description:
   - Loads the module C(netconsole) and mounts configfs where needed.
   - Refuses what the kernel would refuse, or would take and then send nothing, before anything is touched. When a
     later step fails all the same, the target is put back as it was.
-  - A target that the kernel made at boot (C(cmdline0), C(cmdline1), …) and that sends to the same receiver and port is
-    replaced, once this target sends, so that nothing is sent twice. Kernels before 6.7 neither show nor let go of such
-    targets, which is said in a warning.
+  - A target that the kernel made at boot (C(cmdline0), C(cmdline1), …) and that sends to the same receiver and port
+    is replaced, once this target sends, so that nothing is sent twice. Kernels before 6.7 neither show nor let go of
+    such targets, which is said in a warning.
   - Other targets are never changed. On kernels that stop all targets of an interface when one is stopped, one of the
     others is switched off and on again.
 notes:
@@ -101,10 +101,10 @@ options:
   dev_name:
     description:
       - The interface that sends.
-      - When not given, or V(auto), the one that the host's own routing uses towards the receiver. Where that is a port of
-        a bond, bridge or team, its master is taken.
-      - Routing rules by firewall mark say nothing of netconsole's datagrams, which pass neither routing nor firewall. The
-        route is that of a datagram without a mark.
+      - When not given, or V(auto), the one that the host's own routing uses towards the receiver. Where that is a
+        port of a bond, bridge or team, its master is taken.
+      - Routing rules by firewall mark say nothing of netconsole's datagrams, which pass neither routing nor firewall.
+        The route is that of a datagram without a mark.
     type: str
   extended:
     description:
@@ -116,7 +116,7 @@ options:
   release:
     description:
       - Whether the kernel's release is put before every message. Needs the extended format.
-      - When not given, it stays as it is.
+      - When not given, it stays as it is, and is off without the extended format.
     type: bool
   userdata:
     description:
@@ -233,7 +233,7 @@ failures:
   returned: always
   type: dict
   sample:
-    log2: "the receiver 192.0.2.11 does not answer ARP on eth0: check that it is up, and cable, VLAN and firewall, or give remote_mac."
+    log2: "eth1 is a port of bond0: use bond0."
 panic_capture:
   description:
     - Whether the messages of a panic will reach the receivers, C(works), and why or why not, C(reason).

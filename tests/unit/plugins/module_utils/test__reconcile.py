@@ -21,15 +21,16 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._declaration impo
     DeclarationError,
     DeclaredTarget,
 )
+from ansible_collections.fleet.netconsole.plugins.module_utils._desired import Network
 from ansible_collections.fleet.netconsole.plugins.module_utils._device import DeviceDownError, DeviceError
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._panic import PanicCaptureError
+from ansible_collections.fleet.netconsole.plugins.module_utils._preflight import PreflightError
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
     ENGINE_ERRORS,
     RESUME,
     Applied,
     CapabilityError,
-    Network,
     Plan,
     apply,
     plan,
@@ -307,6 +308,20 @@ class TestPreparation:
         assert not run(kernel, DeclaredTarget(name="log1", present=False))[0].changed
         assert kernel.calls == []
 
+    def test_a_container_is_refused_unless_it_only_loses_targets(self) -> None:
+        kernel = FakeKernel(loaded=False, mounted=False)
+        kernel.texts["/.dockerenv"] = ""
+        with pytest.raises(PreflightError, match="this is a container"):
+            planned(kernel, LOG1)
+        assert not run(kernel, DeclaredTarget(name="log1", present=False))[0].changed
+        assert kernel.calls == []
+
+    def test_a_network_namespace_of_its_own_is_refused(self) -> None:
+        kernel = FakeKernel()
+        kernel.links["/proc/self/ns/net"] = "net:[4026532200]"
+        with pytest.raises(PreflightError, match="another network namespace"):
+            planned(kernel, DeclaredTarget(name="log1", present=False))
+
     def test_a_kernel_without_the_module_is_refused_in_check_mode_too(self) -> None:
         kernel = FakeKernel(loaded=False, installed=False)
         with pytest.raises(ConfigfsError, match="cannot be loaded: install the package"):
@@ -554,7 +569,6 @@ def failing_network() -> Network:
     return replace(NETWORK, next_hop=hop)
 
 
-
 class TestOneFails:
     DEAD = DeclaredTarget(name="dead", remote_ip=UNREACHABLE)
 
@@ -564,9 +578,11 @@ class TestOneFails:
         kernel.foreign("dead", enabled=True, remote_ip="192.0.2.99", remote_port=1)
         was = Configfs(files=kernel).target("dead")
         steps, applied = run(kernel, self.DEAD, LOG1, network=failing_network())
-        assert applied.failures == steps.failures == {
-            "dead": "the receiver 192.0.2.66 does not answer ARP on eth0: check that it is up."
-        }
+        assert (
+            applied.failures
+            == steps.failures
+            == {"dead": "the receiver 192.0.2.66 does not answer ARP on eth0: check that it is up."}
+        )
         assert kernel.sends("log1") and kernel.sends("dead")
         assert steps.before["dead"] == steps.after["dead"] == applied.after["dead"] == was
         assert "dead" not in applied.diff(steps)["after"]
@@ -582,7 +598,7 @@ class TestOneFails:
     def test_what_this_kernel_lacks_is_refused_for_a_failing_target_too(self) -> None:
         kernel = FakeKernel("6.1")
         kernel.foreign("theirs", remote_ip="192.0.2.20")
-        with pytest.raises(CapabilityError, match="target dead: .* has no userdata"):
+        with pytest.raises(CapabilityError, match=r"target dead: .* has no userdata"):
             run(kernel, replace(self.DEAD, userdata={"a": "b"}), LOG1, network=failing_network())
         assert list(kernel.target_table) == ["theirs"] and kernel.calls == []
 
@@ -617,8 +633,9 @@ class TestOneFails:
         monkeypatch.setattr(kernel, "write", write_until_port)
         _steps, applied = run(kernel, DeclaredTarget(name="log1", remote_ip="192.0.2.10", remote_port=6667))
         assert "remote_port=6667: Input/output error" in applied.failures["log1"]
-        assert "What could not be put back as it was: target log1: the kernel does not enable" in (
-            applied.failures["log1"]
+        assert (
+            "What could not be put back as it was: target log1: the kernel does not enable"
+            in (applied.failures["log1"])
         )
 
 
@@ -703,10 +720,9 @@ class TestBootTargets:
         kernel = self.host(profile)
         steps, _applied = run(kernel, LOG1, purge=True)
         assert list(kernel.target_table) == ["log1"] and kernel.sends("log1")
-        assert (
-            "cmdline1: remove, which is back after the next boot if a netconsole= parameter made it"
-            in [str(action) for action in steps.actions]
-        )
+        assert "cmdline1: remove, which is back after the next boot if a netconsole= parameter made it" in [
+            str(action) for action in steps.actions
+        ]
         assert not planned(kernel, LOG1, purge=True).changed
 
     @pytest.mark.parametrize("profile", ATTACHING)
@@ -732,9 +748,7 @@ class TestBootTargets:
         kernel = FakeKernel(loaded=False)
         kernel.texts["/etc/modprobe.d/x.conf"] = f"options netconsole netconsole={BOOT}\n"
         steps, _applied = run(kernel, LOG1)
-        assert str(steps.actions[0]) == (
-            "load module netconsole, without the boot targets of /etc/modprobe.d/x.conf"
-        )
+        assert str(steps.actions[0]) == ("load module netconsole, without the boot targets of /etc/modprobe.d/x.conf")
         assert ("run", "modprobe", "netconsole", "netconsole=") in kernel.calls
 
     @pytest.mark.parametrize(
@@ -746,9 +760,7 @@ class TestBootTargets:
         ],
     )
     @pytest.mark.parametrize("profile", ["5.10", "6.1"])
-    def test_kernels_that_hide_them_are_warned_of(
-        self, profile: str, parameter: str, purge: bool, words: str
-    ) -> None:
+    def test_kernels_that_hide_them_are_warned_of(self, profile: str, parameter: str, purge: bool, words: str) -> None:
         kernel = FakeKernel(profile)
         kernel.texts["/proc/cmdline"] = f"ro netconsole={parameter}\n"
         steps, _applied = run(kernel, LOG1, purge=purge)
@@ -784,7 +796,7 @@ class TestPanic:
 
     def test_require_refuses_and_touches_nothing(self) -> None:
         kernel = self.host()
-        with pytest.raises(PanicCaptureError, match="panic_capture is require: .* set kernel.panic to 0"):
+        with pytest.raises(PanicCaptureError, match=r"panic_capture is require: .* set kernel\.panic to 0"):
             planned(kernel, LOG1, panic_capture="require")
         assert kernel.calls == []
 
@@ -915,7 +927,11 @@ class TestEqualNextHops:
 
     def test_a_new_receiver_is_no_reason_to_keep_anything(self) -> None:
         kernel = FakeKernel()
-        run(kernel, replace(self.FAR, remote_ip="203.0.113.11"), network=self.network(replace(self.A, remote_ip="203.0.113.11")))
+        run(
+            kernel,
+            replace(self.FAR, remote_ip="203.0.113.11"),
+            network=self.network(replace(self.A, remote_ip="203.0.113.11")),
+        )
         run(kernel, self.FAR, network=self.network(self.B, self.A, self.B))
         assert kernel.target_table["log1"].dev_name == "eth1"
 
@@ -942,6 +958,18 @@ class TestFaultsOfKernels:
         run(kernel, replace(LOG1, userdata={"rack": ""}))
         assert [call[-1] for call in kernel.calls] == ["\n"]
         assert kernel.target_table["log1"].userdata == {"rack": ""}
+
+    @pytest.mark.parametrize("profile", PROFILES)
+    @pytest.mark.parametrize("enabled", [True, False])
+    def test_release_goes_with_the_extended_format(self, profile: str, enabled: bool) -> None:
+        kernel = FakeKernel(profile)
+        run(kernel, replace(LOG1, release=True if PROFILES[profile].release_attribute else None))
+        legacy = replace(LOG1, extended=False, enabled=enabled)
+        steps, applied = run(kernel, legacy)
+        assert applied.failures == {} and applied.diff(steps) == steps.diff()
+        target = kernel.target_table["log1"]
+        assert (target.extended, target.release, target.enabled) == (False, False, enabled)
+        assert not planned(kernel, legacy).changed
 
     def test_a_device_name_forgotten_at_disable_is_written_again(self) -> None:
         kernel = FakeKernel("7.2")
