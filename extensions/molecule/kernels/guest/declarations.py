@@ -12,12 +12,13 @@ import sys
 from dataclasses import replace
 from typing import Callable, Iterator
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Files
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import ENGINE_ERRORS
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import (
     Case,
     Interrupted,
     Offer,
-    outcome,
+    converged,
     random_case,
     try_case,
 )
@@ -56,26 +57,27 @@ def _whole(case: Case) -> Check:
 
 def _killed(number: int) -> Check:
     def check(ground: Ground) -> None:
-        case, steps = _case_with_few_steps(ground, number)
-        for step in range(steps):
+        case, lost = _case_with_few_steps(ground, number)
+        for step in range(len(lost)):
             _start(ground, case)
             host = ground.host()
             host.plan(case.options)
             before = host.targets()
-            status = _in_child(lambda at=step: host.run(case.options, Interrupted(host.files, at=at, happens=_kill)))
+            files = Interrupted(host.files, at=step, happens=_kill)
+            status = _in_child(lambda host=host, files=files: host.run(case.options, files))
             if status != -signal.SIGKILL:
                 raise Wrong(f"{case.seed}: the child ended with {status} instead of being killed at step {step}")
             host.run(case.options)
-            wrong = outcome(case, host, before, remembered=False)
+            wrong = converged(case, host, before, lost[step])
             wrong += [f"a second run would: {action}" for action in host.plan(case.options).actions]
             if wrong:
-                raise Wrong("; ".join([f"{case.seed}, killed at step {step} of {steps}", *wrong]))
+                raise Wrong("; ".join([f"{case.seed}, killed at step {step} of {len(lost)}: {lost[step]}", *wrong]))
 
     return check
 
 
-def _case_with_few_steps(ground: Ground, number: int) -> tuple[Case, int]:
-    """The next random case that starts from some targets and is neither refused nor too long."""
+def _case_with_few_steps(ground: Ground, number: int) -> tuple[Case, list[tuple[str, ...]]]:
+    """The next random case that starts from some targets and is neither refused nor too long, and its changing calls."""
     for attempt in range(1000):
         case = random_case(f"guest kill {number} {attempt}", ground.offer)
         if not case.start or len(case.options["targets"]) < 2:
@@ -83,14 +85,25 @@ def _case_with_few_steps(ground: Ground, number: int) -> tuple[Case, int]:
         case = replace(case, boot=())
         _start(ground, case)
         host = ground.host()
-        counted = Interrupted(host.files, at=-2, happens=_kill)
+        recorded = Recorded(host.files)
         try:
-            host.run(case.options, counted)
+            host.run(case.options, recorded)
         except ENGINE_ERRORS:
             continue
-        if counted.count in FEW_STEPS:
-            return case, counted.count
+        if len(recorded.calls) in FEW_STEPS:
+            return case, recorded.calls
     raise Wrong("no random case has a fitting number of steps")
+
+
+class Recorded(Interrupted):
+    """Takes down every changing call."""
+
+    def __init__(self, files: Files) -> None:
+        super().__init__(files, at=-2, happens=_kill)
+        self.calls: list[tuple[str, ...]] = []
+
+    def _changing(self, *call: str) -> None:
+        self.calls.append(call)
 
 
 def _kill() -> None:

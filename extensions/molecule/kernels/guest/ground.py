@@ -64,8 +64,9 @@ class Ground:
         self.number = 0
         for module in ("configfs", "tun"):
             shell(f"modprobe {module} || grep -q {module} /lib/modules/$(uname -r)/modules.builtin")
-        shell("mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config")
-        shell("sysctl -q -w kernel.printk_devkmsg=on || echo on > /proc/sys/kernel/printk_devkmsg")
+        if not Configfs().mounted():
+            Configfs().mount()
+        self.files.write("/proc/sys/kernel/printk_devkmsg", "on\n")
         self.unplug = {device.name: self.plug(device) for device in DEVICES}
         self.offer = self._offer()
 
@@ -129,6 +130,7 @@ class Ground:
             switches=switches,
             boot_targets=self.version >= (6, 12),
             late_panic=self.version >= (7, 0),
+            siblings_stop=self.version < (6, 1),
         )
 
     def host(self, **changed: Any) -> Host:
