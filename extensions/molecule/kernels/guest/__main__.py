@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from typing import Sequence
+from collections.abc import Sequence
 
 from kernels.guest import declarations, faults, selftests
-from kernels.guest.ground import Ground, Wrong
+from kernels.guest.ground import Ground, WrongError
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
             check(ground)
         except Exception as error:
             wrong += 1
-            where = "" if isinstance(error, Wrong) else " | ".join(traceback.format_exc().splitlines()[-3:])
+            where = "" if isinstance(error, WrongError) else " | ".join(traceback.format_exc().splitlines()[-3:])
             print(f"failed {name}: {' '.join(str(error).split())} {where}".rstrip(), flush=True)
         else:
             print(f"passed {name}", flush=True)

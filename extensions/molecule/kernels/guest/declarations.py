@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Callable, Iterator
+
+from kernels.guest.ground import Ground, WrongError
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Files
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import ENGINE_ERRORS
@@ -22,7 +24,6 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random
     random_case,
     try_case,
 )
-from kernels.guest.ground import Ground, Wrong
 
 WHOLE = 32
 KILLED = 2
@@ -33,15 +34,16 @@ Check = Callable[[Ground], None]
 
 def checks(offer: Offer) -> Iterator[tuple[str, Check]]:
     for number in range(WHOLE):
-        yield f"random declaration {number} holds, was foretold and stays", _whole(random_case(f"guest {number}", offer))
+        yield (
+            f"random declaration {number} holds, was foretold and stays",
+            _whole(random_case(f"guest {number}", offer)),
+        )
     for number in range(KILLED):
         yield f"killed at every step of random declaration {number}, the next run converges", _killed(number)
 
 
 def _start(ground: Ground, case: Case) -> None:
-    ground.fresh(
-        ";".join(map(str, case.boot)), console_loglevel=case.console_loglevel, panic=case.panic_timeout
-    )
+    ground.fresh(";".join(map(str, case.boot)), console_loglevel=case.console_loglevel, panic=case.panic_timeout)
     case.make(ground.files)
 
 
@@ -50,7 +52,7 @@ def _whole(case: Case) -> Check:
         _start(ground, case)
         wrong = try_case(case, ground.host())
         if wrong:
-            raise Wrong("; ".join([case.seed, *wrong]))
+            raise WrongError("; ".join([case.seed, *wrong]))
 
     return check
 
@@ -66,18 +68,20 @@ def _killed(number: int) -> Check:
             files = Interrupted(host.files, at=step, happens=_kill)
             status = _in_child(lambda host=host, files=files: host.run(case.options, files))
             if status != -signal.SIGKILL:
-                raise Wrong(f"{case.seed}: the child ended with {status} instead of being killed at step {step}")
+                raise WrongError(f"{case.seed}: the child ended with {status} instead of being killed at step {step}")
             host.run(case.options)
             wrong = converged(case, host, before, lost[step])
             wrong += [f"a second run would: {action}" for action in host.plan(case.options).actions]
             if wrong:
-                raise Wrong("; ".join([f"{case.seed}, killed at step {step} of {len(lost)}: {lost[step]}", *wrong]))
+                raise WrongError(
+                    "; ".join([f"{case.seed}, killed at step {step} of {len(lost)}: {lost[step]}", *wrong])
+                )
 
     return check
 
 
 def _case_with_few_steps(ground: Ground, number: int) -> tuple[Case, list[tuple[str, ...]]]:
-    """The next random case that starts from some targets and is neither refused nor too long, and its changing calls."""
+    """The next random case that is neither refused nor too long, and its changing calls."""
     for attempt in range(1000):
         case = random_case(f"guest kill {number} {attempt}", ground.offer)
         if not case.start or len(case.options["targets"]) < 2:
@@ -92,7 +96,7 @@ def _case_with_few_steps(ground: Ground, number: int) -> tuple[Case, list[tuple[
             continue
         if len(recorded.calls) in FEW_STEPS:
             return case, recorded.calls
-    raise Wrong("no random case has a fitting number of steps")
+    raise WrongError("no random case has a fitting number of steps")
 
 
 class Recorded(Interrupted):

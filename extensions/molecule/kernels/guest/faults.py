@@ -2,16 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The kernels' own faults: each is shown to be there on a kernel that has it, and then to do no harm through our engine."""
+"""The kernels' own faults: each is shown on a kernel that has it, and does no harm through our engine."""
 
 from __future__ import annotations
 
 import os
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
-from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import ROOT
 from kernels.guest.ground import NC0, RECEIVER, RECEIVER6, Ground, must, only, refused, shell
 from kernels.guest.selftests import BOOT, LOG1
+
+from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import ROOT
 
 Check = Callable[[Ground], None]
 

@@ -10,7 +10,10 @@ import contextlib
 import os
 import subprocess
 import time
-from typing import Any, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from kernels.guest.wire import Datagram, Wire
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import (
     ROOT,
@@ -28,7 +31,6 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random
     Host,
     Offer,
 )
-from kernels.guest.wire import Datagram, Wire
 
 PARAMETER_FILE = "/etc/modprobe.d/netconsole-kernels.conf"
 PANIC = "/proc/sys/kernel/panic"
@@ -38,18 +40,18 @@ NC0, NC1 = DEVICES
 RECEIVER, RECEIVER6 = "203.0.113.10", "2001:db8:a::10"
 
 
-class Wrong(Exception):
+class WrongError(Exception):
     """A check found the kernel or the engine to be otherwise than it has to be."""
 
 
 def must(fact: object, what: str) -> None:
     if not fact:
-        raise Wrong(what)
+        raise WrongError(what)
 
 
 def shell(command: str) -> str:
-    """Run a line in the shell; raise Wrong where it fails."""
-    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    """Run a line in the shell; raise WrongError where it fails."""
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     must(done.returncode == 0, f"{command}: {done.stdout.strip()}")
     return done.stdout
 
@@ -198,12 +200,12 @@ def refused(words: str) -> Iterator[None]:
     """What is inside has to be refused with these words."""
     try:
         yield
-    except Wrong:
+    except WrongError:
         raise
     except Exception as error:
         must(words in str(error), f"refused, but not with {words!r}: {error}")
         return
-    raise Wrong(f"not refused with {words!r}")
+    raise WrongError(f"not refused with {words!r}")
 
 
 def soon(what: str, holds: Any, seconds: float = 5) -> None:

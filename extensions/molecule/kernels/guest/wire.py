@@ -4,7 +4,7 @@
 
 """The wire: tap devices whose frames this program reads, so that no second guest is needed.
 
-An open tap device has a carrier and takes every frame, so what netconsole sends is seen here as a receiver would see it.
+An open tap device has a carrier and takes every frame: what netconsole sends is seen as a receiver would see it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import select
 import struct
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
@@ -133,7 +133,5 @@ def _whole(heard: list[Datagram]) -> list[Datagram]:
         if len(so_far.encode()) < total:
             parts[key] = (first, so_far)
             continue
-        whole.append(
-            Datagram(**{**vars(first), "text": f"{start};{so_far}"})
-        )
+        whole.append(Datagram(**{**vars(first), "text": f"{start};{so_far}"}))
     return whole + [first for first, _text in parts.values()]
