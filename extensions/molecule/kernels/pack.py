@@ -21,12 +21,12 @@ START = "import sys\n\nfrom kernels.guest.__main__ import main\n\nsys.exit(main(
 
 
 def pack(collection: Path, target: Path) -> None:
-    """Write the program: the checks, the engine, the random declarations of the unit tests."""
+    """Write the program: the checks, the engine, the unit tests' random declarations and model of the kernel."""
     sources = {Path("kernels/guest") / path.name: path for path in (HERE / "guest").glob("*.py")}
     engine = collection / "plugins" / "module_utils"
     sources.update((NAME / "plugins/module_utils" / path.name, path) for path in engine.glob("*.py"))
-    random_declarations = TESTS / "random_declarations.py"
-    sources[NAME / random_declarations] = CHECKOUT / random_declarations
+    for name in ("fake_kernel.py", "random_declarations.py"):
+        sources[NAME / TESTS / name] = CHECKOUT / TESTS / name
     texts = {str(path): source.read_text(encoding="utf-8") for path, source in sources.items()}
     for path in sources:
         for folder in path.parents[:-1]:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from kernels.guest import declarations, faults, selftests
+from kernels.guest import declarations, faults, model, selftests
 from kernels.guest.ground import Ground, WrongError
+
+
+def _checks(ground: Ground) -> list[tuple[str, Callable[[Ground], None]]]:
+    parts = (model.checks(), selftests.checks(ground), faults.checks(ground))
+    return [*(check for part in parts for check in part), *declarations.checks(ground.offer)]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the checks whose name holds one of the arguments; all without arguments."""
     ground = Ground()
     wrong = 0
-    for name, check in (*selftests.checks(ground), *faults.checks(ground), *declarations.checks(ground.offer)):
+    for name, check in _checks(ground):
         if arguments and not any(argument in name for argument in arguments):
             continue
         started = time.monotonic()
