@@ -103,6 +103,8 @@ def resolve(
         "remote_mac": hop.remote_mac,
         **_declared_attributes(declared),
     }
+    if observed is None and declared.release is None:
+        attributes.pop("release", None)  # a new target has it off, and this kernel may have no such attribute
     return DesiredTarget(
         name=declared.name, present=True, attributes=attributes, userdata=declared.userdata, next_hop=hop
     ), warnings
