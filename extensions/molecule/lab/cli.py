@@ -23,6 +23,9 @@ from lab.process import Interrupted, LabError, end_running, raise_on_signals
 from lab.progress import say
 from lab.state import State, state_folder
 
+BOOTS = {"reboot": reboot, "reset": reset}
+PLUGS = {"unplug": unplug, "plug": plug}
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -97,13 +100,17 @@ def _status(folder: Path) -> int:
     return 0
 
 
+def _images(options: argparse.Namespace) -> None:
+    images = [image_of(GUESTS[name]) for name in _guests(options)]
+    for image, place in ensure_images(images, rebuild=options.rebuild).items():
+        say(f"{image.title()}: {place}")
+
+
 def _command(options: argparse.Namespace, folder: Path) -> int:
     if options.command == "requirements":
         requirements.ensure(install=options.install)
     elif options.command == "images":
-        guests = [GUESTS[name] for name in _guests(options)]
-        for image, place in ensure_images((image_of(guest) for guest in guests), rebuild=options.rebuild).items():
-            say(f"{image.title()}: {place}")
+        _images(options)
     elif options.command == "up":
         started = up(folder, _guests(options))
         print(f"started: {', '.join(started) or 'nothing, all were up'}")
@@ -116,10 +123,10 @@ def _command(options: argparse.Namespace, folder: Path) -> int:
         words = options.words[1:] if options.words[:1] == ["--"] else options.words
         ssh = ssh_command(folder, options.guest)
         os.execvp(ssh[0], [*ssh, *words])
-    elif options.command in ("reboot", "reset"):
-        {"reboot": reboot, "reset": reset}[options.command](folder, options.guest, options.words)
-    elif options.command in ("unplug", "plug"):
-        {"unplug": unplug, "plug": plug}[options.command](folder, options.guest, options.interface)
+    elif options.command in BOOTS:
+        BOOTS[options.command](folder, options.guest, options.words)
+    elif options.command in PLUGS:
+        PLUGS[options.command](folder, options.guest, options.interface)
     elif options.command == "run":
         words = options.words[1:] if options.words[:1] == ["--"] else options.words
         return run_guarded(folder, _guests(options), words)

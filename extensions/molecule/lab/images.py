@@ -185,7 +185,12 @@ def _mmdebstrap(image: Image, result: Path, recipe: Path) -> list[str]:
         f"--essential-hook={recipe}/before-packages",
         f"--customize-hook={recipe}/after-packages",
     ]
-    return [*options, image.suite.base or image.suite.name, str(result), *find_mirror(machine_sources()).lines(image.suite)]
+    return [
+        *options,
+        image.suite.base or image.suite.name,
+        str(result),
+        *find_mirror(machine_sources()).lines(image.suite),
+    ]
 
 
 def _apt_dates(suite: Suite) -> list[str]:
@@ -221,7 +226,7 @@ def _extract_boot(disk: Path, folder: Path) -> None:
 
 
 def unpack_kernel_file(path: Path) -> None:
-    """Put the ELF kernel in the place of the bzImage that it is in; one packed in an unknown way stays, qemu takes both."""
+    """Put the ELF kernel in the place of its bzImage. One packed in an unknown way stays: qemu takes that too."""
     with suppress(ValueError):
         path.write_bytes(unpack_kernel(path.read_bytes()))
 
