@@ -135,6 +135,7 @@ def test_inventory_is_what_ansible_reads(state: State) -> None:
     state.guests = {
         "web1": Record("machine", "bookworm", "m-web1", port=2222),
         "box1": Record("container", "trixie", "m-box1"),
+        "edge612": Record("machine", "trixie", "m-edge612", port=2223),
     }
     wanted = inventory.inventory(state)
     assert yaml.safe_load(inventory.yaml(wanted)) == wanted
@@ -142,3 +143,4 @@ def test_inventory_is_what_ansible_reads(state: State) -> None:
     assert machines["web1"]["ansible_port"] == 2222
     assert machines["web1"]["netconsole_sender_addresses"] == ["192.0.2.11", "2001:db8:0:1::11"]
     assert "box1" in wanted["all"]["children"]["lab_containers"]["hosts"]
+    assert wanted["all"]["children"]["lab_edges"]["hosts"] == {"edge612": {}}

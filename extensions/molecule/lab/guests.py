@@ -31,6 +31,8 @@ class Guest:
     """A key of suites.SUITES."""
     variables: dict[str, object] = field(default_factory=dict)
     """Host variables for the Ansible inventory."""
+    groups: tuple[str, ...] = ()
+    """Groups of the inventory, beside the one for its kind. Only guests that run are in them."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,11 @@ def _edge(name: str, suite: str, number: int) -> Machine:
     addresses = [f"198.51.100.{number}", f"2001:db8:0:2::{number}"]
     link = Link("segment2", (f"{addresses[0]}/24", f"{addresses[1]}/64"), via=GATEWAY)
     return Machine(
-        name, suite, links=(link, Link("segment2", ())), variables={"netconsole_sender_addresses": addresses}
+        name,
+        suite,
+        links=(link, Link("segment2", ())),
+        variables={"netconsole_sender_addresses": addresses},
+        groups=("lab_edges",),
     )
 
 
@@ -95,7 +101,7 @@ def _router(name: str, suite: str) -> Machine:
         Link("segment2", (f"{GATEWAY[0]}/24", f"{GATEWAY[1]}/64")),
         Link("segment2", ()),
     )
-    return Machine(name, suite, links=links, words=ROUTES)
+    return Machine(name, suite, links=links, words=ROUTES, groups=("lab_routers",))
 
 
 GUESTS: dict[str, Guest] = {

@@ -67,6 +67,8 @@ def inventory(state: State) -> dict[str, Any]:
     for name, record in state.guests.items():
         hosts = children.setdefault(GROUPS[record.kind], {"hosts": {}})["hosts"]
         hosts[name] = {**_connection(name, record), **GUESTS[name].variables}
+        for group in GUESTS[name].groups:
+            children.setdefault(group, {"hosts": {}})["hosts"][name] = {}
     return {
         "all": {
             "vars": {
