@@ -17,7 +17,7 @@ import socket
 import struct
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._command import COMMAND_TIMEOUT, CommandError, CompletedCommand, run_command
 
@@ -120,6 +120,27 @@ class System:
 
 
 SYSTEM = System()
+
+
+class Remembering:
+    """A host's network of which links and addresses are asked for once, until ``forget``. Routes and neighbours change
+    while they are looked at, so they are asked for each time."""
+
+    def __init__(self, system: System) -> None:
+        self._run = system.run
+        self._answers: dict[tuple[str, ...], CompletedCommand] = {}
+        self.system = replace(system, run=self.run)
+
+    def run(self, command: t.Sequence[str]) -> CompletedCommand:
+        if not ("show" in command and ("link" in command or "addr" in command)):
+            return self._run(command)
+        key = tuple(command)
+        if key not in self._answers:
+            self._answers[key] = self._run(command)
+        return self._answers[key]
+
+    def forget(self) -> None:
+        self._answers.clear()
 
 
 def ip_json(system: System, *arguments: str) -> list[JSONObject]:

@@ -229,20 +229,17 @@ capabilities:
   sample: [extended, release, userdata]
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
+    BRING_UP,
     MISSING_CAPABILITY,
+    PANIC_CAPTURE,
+    PURGE,
+    finish,
     run_engine,
     target_argument_spec,
 )
-
-
-def with_userdata(target: dict[str, Any], userdata: dict[str, Any] | None) -> dict[str, Any]:
-    """One target's options, with the user data of all targets where it has none of its own."""
-    return {**target, "userdata": userdata if target["userdata"] is None else target["userdata"]}
 
 
 def main() -> None:
@@ -255,19 +252,16 @@ def main() -> None:
                 "options": target_argument_spec(),
                 "required_if": [("state", "present", ("remote_ip",))],
             },
+            "purge": PURGE,
             "console_loglevel": {"type": "int"},
             "userdata": {"type": "dict"},
             "missing_capability": MISSING_CAPABILITY,
+            "panic_capture": PANIC_CAPTURE,
+            "bring_up": BRING_UP,
         },
         supports_check_mode=True,
     )
-    result = run_engine(
-        module,
-        [with_userdata(target, module.params["userdata"]) for target in module.params["targets"]],
-        console_loglevel=module.params["console_loglevel"],
-        missing_capability=module.params["missing_capability"],
-    )
-    module.exit_json(**result)
+    finish(module, run_engine(module, module.params))
 
 
 if __name__ == "__main__":

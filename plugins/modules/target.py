@@ -231,7 +231,9 @@ capabilities:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
+    BRING_UP,
     MISSING_CAPABILITY,
+    finish,
     run_engine,
     target_argument_spec,
 )
@@ -239,18 +241,29 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._target_module im
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**target_argument_spec(), "missing_capability": MISSING_CAPABILITY},
+        argument_spec={
+            **target_argument_spec(),
+            "missing_capability": MISSING_CAPABILITY,
+            "bring_up": BRING_UP,
+        },
         required_if=[("state", "present", ("remote_ip",))],
         supports_check_mode=True,
     )
     name = module.params["name"]
-    result = run_engine(module, [module.params], missing_capability=module.params["missing_capability"])
+    result = run_engine(
+        module,
+        {
+            "targets": [{option: module.params[option] for option in target_argument_spec()}],
+            "missing_capability": module.params["missing_capability"],
+            "bring_up": module.params["bring_up"],
+        },
+    )
     for part in ("before", "after"):
         result[part] = result[part][name]
-        result["diff"][part] = result["diff"][part][name]
+        result["diff"][part] = result["diff"][part].get(name)
     del result["console_loglevel"]
     result["next_hop"] = result.pop("next_hops").get(name)
-    module.exit_json(**result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -12,15 +12,17 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
-from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
+from ansible_collections.fleet.netconsole.plugins.module_utils._declaration import (
     Declaration,
     DeclarationError,
     DeclaredTarget,
+    declared_target,
+)
+from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
     apply,
     plan,
 )
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
-    declared_target,
     result_of,
     target_argument_spec,
 )
@@ -79,7 +81,9 @@ def test_a_result_says_what_was_done_and_what_the_kernel_shows() -> None:
     )
     result = result_of(planned, apply(planned, configfs=configfs, console=console))
     assert result["changed"] is True
-    assert result["actions"][0] == "log1: create"
+    assert result["actions"][:2] == ["set console_loglevel from 7 to 5", "log1: create"]
+    assert result["failures"] == {}
+    assert result["panic_capture"]["works"] is True
     assert result["before"] == {"log1": None}
     assert result["after"]["log1"]["enabled"] is True
     assert result["next_hops"]["log1"]["dev_name"] == "eth0"
