@@ -23,7 +23,7 @@ notes:
   - An enabled target is no proof that messages arrive. Run the playbook C(fleet.netconsole.verify), or use
     M(fleet.netconsole.probe) and
     M(fleet.netconsole.arrival).
-  - Targets and console log level are gone after a reboot.
+  - Without O(persist), targets and console log level are gone after a reboot.
 author:
   - The fleet.netconsole authors (@fleet-netconsole)
 extends_documentation_fragment:
@@ -47,10 +47,11 @@ requirements:
   - root
 options:
   targets:
-    description: The targets, each with the options of M(fleet.netconsole.target).
+    description:
+      - The targets, each with the options of M(fleet.netconsole.target).
+      - Required when O(state=present).
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description:
@@ -138,6 +139,33 @@ options:
         description: Whether a counter of the target's messages is appended, by which a receiver finds losses. When
           not given, it stays as it is.
         type: bool
+  state:
+    description:
+      - V(present) makes the host as declared.
+      - V(absent) leaves no trace. The targets of the declaration that is stored on the host and those of O(targets) are
+        removed, the service is stopped and its files, the engine and the declaration are removed, and the console log
+        level from before the first run with O(persist) comes back. On a host that has nothing of it, nothing is changed
+        and nothing loaded.
+    type: str
+    choices: [present, absent]
+    default: present
+  persist:
+    description:
+      - Whether the host makes itself as declared at every boot. V(true) puts the engine, the declaration and the service
+        C(netconsole-sender.service) on the host. It needs systemd.
+      - With V(false) the declaration holds until the next reboot. A service of an earlier run is removed, since it would
+        put back what it was told. This is the default because a module call alone should leave nothing on a host that
+        nobody asked for; the role P(fleet.netconsole.netconsole_sender#role) asks for it.
+    type: bool
+    default: false
+  watch:
+    description:
+      - Whether the service stays and makes the targets right whenever the network changes (another address, gateway,
+        route or interface). Used with O(persist=true).
+      - V(false) leaves only the boot step, which waits for the network for half a minute at most. Nothing stays in
+        memory then, and nothing is repaired before the next boot or run.
+    type: bool
+    default: true
   console_loglevel:
     description:
       - The kernel's console log level, the first number of C(kernel.printk). A message is sent when its level is
@@ -171,6 +199,18 @@ EXAMPLES = r"""
       - name: log2
         remote_ip: 192.0.2.11
     console_loglevel: 7
+
+- name: The same, at every boot and whenever the network changes
+  fleet.netconsole.sender:
+    targets:
+      - name: log1
+        remote_ip: 192.0.2.10
+    console_loglevel: 7
+    persist: true
+
+- name: Leave no trace
+  fleet.netconsole.sender:
+    state: absent
 
 - name: Move from one receiver to another
   fleet.netconsole.sender:
@@ -231,13 +271,12 @@ capabilities:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._sender_module import run_sender
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
     BRING_UP,
     MISSING_CAPABILITY,
     PANIC_CAPTURE,
     PURGE,
-    finish,
-    run_engine,
     target_argument_spec,
 )
 
@@ -248,7 +287,6 @@ def main() -> None:
             "targets": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
                 "options": target_argument_spec(),
                 "required_if": [("state", "present", ("remote_ip",))],
             },
@@ -258,10 +296,14 @@ def main() -> None:
             "missing_capability": MISSING_CAPABILITY,
             "panic_capture": PANIC_CAPTURE,
             "bring_up": BRING_UP,
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "persist": {"type": "bool", "default": False},
+            "watch": {"type": "bool", "default": True},
         },
+        required_if=[("state", "present", ("targets",))],
         supports_check_mode=True,
     )
-    finish(module, run_engine(module, module.params))
+    run_sender(module)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,131 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module ``sender`` does: the live kernel and what stays on the host, in one plan and one run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._configfs import Configfs, ConsoleLoglevel
+from ._declaration import Declaration, declaration_from_options, document
+from ._desired import host_network
+from ._engine_archive import ArchiveError
+from ._node_service import (
+    Files,
+    NodeError,
+    NodePlan,
+    plan_absent,
+    plan_present,
+    stop_service,
+    tell_systemd,
+    write_files,
+)
+from ._reconcile import ENGINE_ERRORS, Applied, Plan, apply, plan
+from ._sender_files import DECLARATION, locked, read_json
+from ._sender_main import main as engine_main  # the engine of the host: Ansible sends along what is imported
+from ._target_module import fail, finish, result_of
+
+ENGINE_MAIN = engine_main
+_ERRORS = (*ENGINE_ERRORS, NodeError, ArchiveError, OSError)
+
+
+
+class ModuleFiles(Files):
+    """Files put in place by Ansible's own way, which keeps the SELinux context of the place."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+
+    def move(self, source: str, destination: str) -> None:
+        self._module.atomic_move(source, destination)
+
+
+def run_sender(module: AnsibleModule) -> None:
+    """From the module's parameters to its end."""
+    files = ModuleFiles(module)
+    try:
+        if module.params["state"] == "present" and module.params["persist"]:
+            result = _persistent(module, files)
+        else:
+            result = _passing(module, files)
+    except _ERRORS as error:
+        fail(module, str(error))
+    finish(module, result)
+
+
+def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
+    """The live kernel first: what it refuses for good shall not be declared. A target that only fails now is."""
+    declaration = declaration_from_options(module.params)
+    applied = None
+    with locked(os.path.dirname(DECLARATION)):
+        planned = _plan(declaration)
+        stored = {**document(module.params), "before": _before(planned, read_json(DECLARATION))}
+        node = plan_present(stored, watch=module.params["watch"], files=files)
+        if not module.check_mode:
+            applied = _apply(planned)
+            write_files(node, files=files)
+    if not module.check_mode:
+        tell_systemd(node, files=files)
+    return _result(module, planned, applied, node)
+
+
+def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
+    """Nothing stays on the host: the service of an earlier run goes first, since it would put back what it knows."""
+    declaration = _goodbye(module.params) if module.params["state"] == "absent" else None
+    node = plan_absent(files=files)
+    declaration = declaration or declaration_from_options(module.params)
+    applied = None
+    if not module.check_mode:
+        stop_service(node, files=files)
+    with locked(os.path.dirname(DECLARATION)):
+        planned = _plan(declaration)
+        if not module.check_mode:
+            applied = _apply(planned)
+            write_files(node, files=files)
+    if not module.check_mode:
+        tell_systemd(node, files=files)
+    return _result(module, planned, applied, node)
+
+
+def _goodbye(options: Mapping[str, Any]) -> Declaration:
+    """Everything that was declared here goes; what was before comes back, as far as it was written down."""
+    stored = read_json(DECLARATION) or {}
+    names = {target["name"] for target in (*stored.get("targets", []), *(options["targets"] or []))}
+    return declaration_from_options(
+        {
+            "targets": [{"name": name, "state": "absent"} for name in sorted(names)],
+            "console_loglevel": stored.get("before", {}).get("console_loglevel"),
+        }
+    )
+
+
+def _plan(declaration: Declaration) -> Plan:
+    return plan(declaration, configfs=Configfs(), console=ConsoleLoglevel(), network=host_network())
+
+
+def _before(planned: Plan, stored: Mapping[str, Any] | None) -> dict[str, int]:
+    """What the host had before the first run, for state absent: written down once."""
+    known: dict[str, int] = dict((stored or {}).get("before", {}))
+    if planned.console_loglevel is not None:
+        known.setdefault("console_loglevel", planned.console_loglevel[0])
+    return known
+
+
+def _apply(planned: Plan) -> Applied:
+    return apply(planned, configfs=Configfs(), console=ConsoleLoglevel())
+
+
+def _result(module: AnsibleModule, planned: Plan, applied: Applied | None, node: NodePlan) -> dict[str, Any]:
+    for warning in (*(planned if applied is None else applied).warnings, *node.warnings):
+        module.warn(warning)
+    result = result_of(planned, applied)
+    result["changed"] = result["changed"] or node.changed
+    result["actions"] = [*result["actions"], *node.actions()]
+    targets = {**result["diff"], "before_header": "netconsole targets", "after_header": "netconsole targets"}
+    result["diff"] = [targets, *(change.diff() for change in node.changes)]
+    return result
