@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Disturb the network of a sender and measure how long its kernel's messages stay away from the receiver.
 
-    disturb.py DISTURBANCE...       as root on the sender; prints one JSON list of rows
+    disturb.py DISTURBANCE...       as root on the sender; prints a line for each result, and at last all as JSON
 
 Every 0.2 s a numbered line ("lab tick N") goes into the kernel's log. The recorder on the receiver (recorder.py) says which
 of them arrived, on one port from an IPv4 target and on one from an IPv6 target. All times are the sender's own, so that no
@@ -178,7 +178,7 @@ class Measurement:
                 row["outage"] = round((first - began - arrived) * INTERVAL, 1)
                 row["recovery"] = round(max(0.0, self.ticks.written(first) - ended), 1)
             self.rows.append(row)
-            print(row, file=sys.stderr, flush=True)
+            print(f"{name:36}{row['family']}  outage {row['outage']!s:>5}  recovery {row['recovery']!s:>5}", flush=True)
         self.settle(sources)
 
 
@@ -273,6 +273,7 @@ def plug(run: Measurement) -> None:
     path = Path("/sys/class/net") / NIC
 
     def disturb() -> float:
+        print("ready", flush=True)
         wait_until("pulled out", lambda: not path.exists())
         return wait_until("put back", path.exists)
 

@@ -4,11 +4,11 @@
 """Record netconsole datagrams on a receiver and answer, over UDP and JSON, which ones have arrived.
 
     recorder.py serve FOLDER PORT...    record what comes to these ports, one file for each, and answer on port 6669
-    recorder.py ask QUESTION [SECONDS]  ask the one on this host until the answer is not empty; status 1 when it stays so
+    recorder.py ask QUESTION SECONDS    ask the one on this host until the answer is not 0, at most so long, and print it
 
 Questions: {"port": P, "tick": N} is the first arrived "lab tick" that is numbered N or higher, with {"source": S} only one
 from that address; {"port": P, "from": N, "to": M} is how many ticks of these arrived; {"port": P, "text": T} is how many
-datagrams hold this text.
+other datagrams hold this text, with {"source": S} only those from that address.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Port:
         self.socket = listening(number)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self.file = open(folder / str(number), "ab", buffering=0)
-        self.datagrams: list[bytes] = []
+        self.datagrams: list[tuple[bytes, str]] = []
         self.ticks: list[tuple[int, str]] = []
 
     def receive(self) -> None:
@@ -44,13 +44,13 @@ class Port:
         if found:
             self.ticks.append((int(found.group(1)), source))
         else:
-            self.datagrams.append(datagram)
+            self.datagrams.append((datagram, source))
 
     def answer(self, question: dict[str, object]) -> int | None:
         """The answer to a question about this port."""
         if "text" in question:
             text = str(question["text"]).encode()
-            return sum(text in datagram for datagram in self.datagrams)
+            return sum(text in datagram and question.get("source") in (None, where) for datagram, where in self.datagrams)
         if "from" in question:
             wanted = range(int(str(question["from"])), int(str(question["to"])))
             return len({tick for tick, _source in self.ticks if tick in wanted})
@@ -109,6 +109,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(Path(sys.argv[2]), [int(word) for word in sys.argv[3:]])
     else:
-        found = ask(json.loads(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
-        print(json.dumps(found))
-        sys.exit(0 if found else 1)
+        print(json.dumps(ask(json.loads(sys.argv[2]), float(sys.argv[3]))))
