@@ -21,11 +21,7 @@ def changes(planned: Plan, applied: Applied) -> list[tuple[str, str]]:
         before, after = planned.before.get(desired.name), applied.after.get(desired.name)
         lines.extend((desired.name, line) for line in _target_changes(desired, before, after))
     declared = {desired.name for desired in applied.desired}
-    lines.extend(
-        ("", str(action))
-        for action in applied.actions
-        if action.target not in declared
-    )
+    lines.extend(("", str(action)) for action in applied.actions if action.target not in declared)
     return lines
 
 

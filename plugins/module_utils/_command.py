@@ -26,9 +26,7 @@ class CompletedCommand(t.NamedTuple):
     stderr: str
 
 
-def run_command(
-    command: t.Sequence[str], *, package: str, timeout: float = COMMAND_TIMEOUT
-) -> CompletedCommand:
+def run_command(command: t.Sequence[str], *, package: str, timeout: float = COMMAND_TIMEOUT) -> CompletedCommand:
     """Run a command in the C locale, looking into the system's own program folders too.
 
     package is what an operator has to install where the command is missing. Raises CommandError when the command

@@ -70,9 +70,7 @@ class DeclaredTarget:
         if self.remote_mac is not None:
             normalize_remote_mac(self.remote_mac)
         try:
-            check_given(
-                self.remote_ip, dev_name=self.dev_name, local_ip=self.local_ip, remote_mac=self.remote_mac
-            )
+            check_given(self.remote_ip, dev_name=self.dev_name, local_ip=self.local_ip, remote_mac=self.remote_mac)
         except NextHopError as error:
             raise DeclarationError(f"target {self.name}: {error}") from error
         if self.release and self.extended is False:
@@ -131,7 +129,7 @@ _TARGET_TYPES: Mapping[str, type] = {
     "extended": object,
     "release": bool,
     "userdata": dict,
-    **{switch: bool for switch in SWITCHES},
+    **dict.fromkeys(SWITCHES, bool),
 }
 _TYPES: Mapping[str, type] = {
     "targets": list,

@@ -29,7 +29,7 @@ NO_NETPOLL_SINCE: t.Mapping[str, tuple[int, int]] = {"hsr": (0, 0), "netkit": (0
 # Kinds that hand netpoll on: to all their ports, or to the one device below.
 _OVER_PORTS = frozenset({"bond", "bridge", "team"})
 _OVER_ONE = frozenset({"macvlan", "macvtap", "vlan"})
-# Kinds that let no veth device join while netconsole is enabled on them (tried: the bridge answers 524, the bond EBUSY).
+# Kinds that let no veth device join while netconsole is enabled on them (tried: a bridge answers 524, a bond EBUSY).
 _REFUSES_VETH = frozenset({"bond", "bridge"})
 # link_type of iproute2 (ARPHRD_*): what can carry the Ethernet frames that netpoll builds.
 _ETHERNET_LINK_TYPES = frozenset({"ether", "loopback"})
@@ -118,7 +118,9 @@ def _set_link(dev_name: str, state: str, *, system: System) -> None:
     except IprouteError as error:
         raise DeviceError(str(error)) from error
     if done.returncode:
-        raise DeviceError(f"{dev_name} cannot be brought {state}: {' '.join(done.stderr.split())} ('{' '.join(command)}')")
+        raise DeviceError(
+            f"{dev_name} cannot be brought {state}: {' '.join(done.stderr.split())} ('{' '.join(command)}')"
+        )
 
 
 def _link(dev_name: str, *, system: System) -> JSONObject:

@@ -71,19 +71,17 @@ def archive(sources: Mapping[str, str]) -> bytes:
     )
     memory = io.BytesIO()
     memory.write(_SHEBANG + f"# {version}\n".encode())
-    with zipfile.ZipFile(memory, "a", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(memory, "a", zipfile.ZIP_STORED) as packed:
         for path, text in sorted(texts.items()):
             code = compile(text, f"{path}.py", "exec", dont_inherit=True)
             packed.writestr(_entry(f"{path}.py"), text)
-            packed.writestr(
-                _entry(f"{path}.pyc"), importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + marshal.dumps(code)
-            )
+            packed.writestr(_entry(f"{path}.pyc"), importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + marshal.dumps(code))
     return memory.getvalue()
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, date_time=_EPOCH)
-    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.compress_type = zipfile.ZIP_STORED
     entry.external_attr = 0o644 << 16
     return entry
 

@@ -123,8 +123,10 @@ SYSTEM = System()
 
 
 class Remembering:
-    """A host's network of which links and addresses are asked for once, until ``forget``. Routes and neighbours change
-    while they are looked at, so they are asked for each time."""
+    """A host's network for one short run: what was asked once is not asked again, until ``forget``.
+
+    Only a neighbour without a MAC address is asked for again each time, since it is waited for.
+    """
 
     def __init__(self, system: System) -> None:
         self._run = system.run
@@ -132,12 +134,13 @@ class Remembering:
         self.system = replace(system, run=self.run)
 
     def run(self, command: t.Sequence[str]) -> CompletedCommand:
-        if not ("show" in command and ("link" in command or "addr" in command)):
-            return self._run(command)
         key = tuple(command)
-        if key not in self._answers:
-            self._answers[key] = self._run(command)
-        return self._answers[key]
+        if key in self._answers:
+            return self._answers[key]
+        answer = self._run(command)
+        if "neigh" not in key or '"lladdr"' in answer.stdout:
+            self._answers[key] = answer
+        return answer
 
     def forget(self) -> None:
         self._answers.clear()

@@ -95,9 +95,9 @@ def resolve_next_hop(
 
     What is given is checked and kept; the rest comes from the host's routing, asked for exactly what is given (policy
     routing by source included). Rules by firewall mark, user or protocol say nothing of netconsole's frames, which pass
-    neither routing nor firewall: the route is that of a datagram without a mark. An unspecified local_ip (0.0.0.0, ::) counts as not given, as it does for the kernel.
-    Where the neighbour cache has no MAC address, the kernel is made to ask for it and the answer is waited for, timeout
-    seconds at most. Nothing on the host changes but that cache.
+    neither routing nor firewall: the route is that of a datagram without a mark. An unspecified local_ip (0.0.0.0, ::)
+    counts as not given, as it does for the kernel. Where the neighbour cache has no MAC address, the kernel is made to
+    ask for it and the answer is waited for, timeout seconds at most. Nothing on the host changes but that cache.
 
     A receiver on this host itself works over lo for IPv6 only, with the MAC address that lo has.
 

@@ -10,124 +10,20 @@ systemd.exec(5), systemctl(1).
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import sys
-import tempfile
-from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
 
-from ._command import CommandError, run_command
+from ._early import PATHS as EARLY_PATHS
+from ._early import STAMP, fingerprint, regeneration
 from ._engine_archive import archive, archived_digest, digest, engine_sources
-from ._sender_files import COMMAND, DECLARATION, ENGINE, SERVICE, STATUS, UNIT, WANTED, json_text, read_json
+from ._node_files import Entry, FileChange, Files, NodeError, same
+from ._sender_files import COMMAND, DECLARATION, ENGINE, SERVICE, STATUS, UNIT, WANTED, json_text
 
 FOLDERS = ("/usr/local/lib/netconsole-sender", "/etc/netconsole-sender")
 SYSTEMD = "/run/systemd/system"  # sd_booted(3)
-
-
-class NodeError(Exception):
-    """Something of the sender cannot be put on this host, or taken from it; the message says why and the way out."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file of ours as it shall be: its content, or where the link leads, or neither: gone.
-
-    ``shown`` stands for a content that is no text in the diff.
-    """
-
-    path: str
-    content: bytes | None = None
-    mode: int = 0o644
-    link: str | None = None
-    shown: str | None = None
-
-    def text(self) -> str:
-        if self.link is not None:
-            return f"link to {self.link}\n"
-        if self.shown is not None:
-            return self.shown
-        return "" if self.content is None else self.content.decode("utf-8", "replace")
-
-    @property
-    def present(self) -> bool:
-        return self.content is not None or self.link is not None
-
-
-class Files:
-    """The system calls for files, and commands. Tests put a model of a host in its place."""
-
-    def entry(self, path: str) -> Entry:
-        """A file or link as it is on this host."""
-        try:
-            state = os.lstat(path)
-            if stat.S_ISLNK(state.st_mode):
-                return Entry(path, link=os.readlink(path))
-            with open(path, "rb") as stream:
-                content = stream.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return Entry(path)
-        mode = stat.S_IMODE(state.st_mode) if (state.st_uid, state.st_gid) == (0, 0) else -1
-        return Entry(path, content=content, mode=mode)
-
-    def is_directory(self, path: str) -> bool:
-        return os.path.isdir(path)
-
-    def make_folder(self, path: str) -> None:
-        """A folder that everybody may look into, those above it too."""
-        if not os.path.isdir(path):
-            self.make_folder(os.path.dirname(path))
-            os.mkdir(path)
-            os.chmod(path, 0o755)
-
-    def remove_folder(self, path: str) -> None:
-        """Remove a folder of ours unless somebody else put something into it."""
-        try:
-            os.rmdir(path)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
-                raise
-
-    def install(self, entry: Entry) -> None:
-        """Put a file or link in place, so that everybody sees the old one or the new one."""
-        folder, name = os.path.split(entry.path)
-        if entry.link is not None:
-            temporary = os.path.join(folder, f".{name}.new")
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
-            os.symlink(entry.link, temporary)
-            os.replace(temporary, entry.path)
-            return
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(entry.content or b"")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, entry.mode)
-        os.chown(temporary, 0, 0)
-        self.move(temporary, entry.path)
-
-    def move(self, source: str, destination: str) -> None:
-        """Rename within a folder. The module puts Ansible's way in its place, which minds SELinux."""
-        os.replace(source, destination)
-
-    def remove(self, path: str) -> None:
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            return
-
-    def run(self, command: Sequence[str], *, timeout: float) -> tuple[int, str]:
-        """Exit status and words of a command of systemd."""
-        try:
-            done = run_command(command, package="systemd", timeout=timeout)
-        except CommandError as error:
-            return 127, str(error)
-        return done.returncode, (done.stdout + done.stderr).strip()
-
-    def document(self, path: str) -> dict[str, Any] | None:
-        return read_json(path)
+INITRAMFS_TIMEOUT = 1800.0  # seconds; one initramfs for each kernel on a slow host
 
 
 # -- what shall be there
@@ -138,7 +34,7 @@ _UNIT = """\
 # Written by Ansible (fleet.netconsole). Changes are overwritten.
 [Unit]
 Description=Kernel messages over the network (netconsole)
-Documentation=man:netconsole(4) file:{declaration}
+Documentation=file:{declaration}
 # Early: as soon as there is configfs. The network is waited for by itself, and not for long. After systemd-sysctl, so
 # that the declared console log level wins.
 After=systemd-sysctl.service systemd-modules-load.service sys-kernel-config.mount
@@ -150,7 +46,7 @@ Wants=sys-kernel-config.mount modprobe@configfs.service modprobe@netconsole.serv
 TimeoutStartSec=90
 RuntimeDirectory=netconsole-sender
 # The kernel's modules, its netconsole directory, the console log level, interfaces and neighbours; nothing else.
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_MODULE CAP_SYSLOG CAP_SYS_ADMIN
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_MODULE CAP_SYSLOG
 ReadWritePaths=-/sys/kernel/config -/proc/sys/kernel/printk -/proc/sys/kernel/panic
 ProtectSystem=strict
 ProtectHome={home}
@@ -171,7 +67,7 @@ NoNewPrivileges=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service @module
 SystemCallErrorNumber=EPERM
-UMask=0022
+UMask=0077
 
 [Install]
 WantedBy=multi-user.target
@@ -216,6 +112,11 @@ def absent_entries() -> list[Entry]:
     return [Entry(path) for path in (WANTED, UNIT, COMMAND, ENGINE, DECLARATION)]
 
 
+def no_early() -> list[Entry]:
+    """Nothing for the time before the service."""
+    return [Entry(path) for path in EARLY_PATHS]
+
+
 def _engine_shown(version: str | None) -> str:
     return f"engine of fleet.netconsole, digest {version or 'unknown'}\n"
 
@@ -225,39 +126,22 @@ def _engine_shown(version: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class FileChange:
-    """One file before and after."""
-
-    before: Entry
-    after: Entry
-
-    def __str__(self) -> str:
-        return f"{'write' if self.after.present else 'remove'} {self.after.path}"
-
-    def diff(self) -> dict[str, str]:
-        return {
-            "before": self.before.text(),
-            "after": self.after.text(),
-            "before_header": self.after.path,
-            "after_header": self.after.path,
-        }
-
-
-@dataclass(frozen=True)
 class NodePlan:
     """What is other than it should be on the host: files, then what systemd has to be told."""
 
     changes: tuple[FileChange, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
     folders: tuple[str, ...] = ()  # to be removed at the end
-    warnings: tuple[str, ...] = field(default=())
+    initramfs: tuple[str, ...] = ()  # the command that makes it anew
+    stamp: Entry = Entry(STAMP)  # what it is made of then
 
     @property
     def changed(self) -> bool:
-        return bool(self.changes or self.commands)
+        return bool(self.changes or self.commands or self.initramfs)
 
     def actions(self) -> list[str]:
-        return [*map(str, self.changes), *(" ".join(command) for command in self.commands)]
+        commands = [*self.commands, *([self.initramfs] if self.initramfs else [])]
+        return [*map(str, self.changes), *(" ".join(command) for command in commands)]
 
 
 def file_changes(entries: Sequence[Entry], *, files: Files) -> list[FileChange]:
@@ -268,26 +152,27 @@ def file_changes(entries: Sequence[Entry], *, files: Files) -> list[FileChange]:
         if wanted.path == ENGINE and before.content is not None:
             version = archived_digest(before.content)
             before = Entry(before.path, before.content, before.mode, shown=_engine_shown(version))
-        if not _same(before, wanted):
+        if not same(before, wanted):
             found.append(FileChange(before, wanted))
     return found
 
 
-def _same(before: Entry, wanted: Entry) -> bool:
-    if wanted.link is not None or not wanted.present:
-        return (before.link, before.present) == (wanted.link, wanted.present)
-    if before.content is None or before.mode != wanted.mode:
-        return False
-    return before.text() == wanted.text() if wanted.shown is not None else before.content == wanted.content
-
-
 def plan_present(
-    document: Mapping[str, Any], *, watch: bool, files: Files, python: str = sys.executable
+    document: Mapping[str, Any],
+    *,
+    watch: bool,
+    files: Files,
+    early: Sequence[Entry] | None = None,
+    python: str = sys.executable,
 ) -> NodePlan:
-    """What has to be done so that the host makes itself as declared at every boot. Raises NodeError."""
+    """What has to be done so that the host makes itself as declared at every boot.
+
+    ``early`` are the files for the time before the service, ``None`` leaves those that are there. Raises NodeError.
+    """
     _require_systemd(files)
     entries = present_entries(document, watch=watch, python=python)
-    changes = file_changes(entries, files=files)
+    initramfs, stamp = ((), Entry(STAMP)) if early is None else _initramfs(early, files)
+    changes = file_changes([*entries, *(early or ())], files=files)
     changed = {change.after.path for change in changes}
     shown = _show(files)
     commands: list[tuple[str, ...]] = []
@@ -299,7 +184,13 @@ def plan_present(
         commands.append(("systemctl", "restart", SERVICE))
     elif watch and DECLARATION in changed:
         commands.append(("systemctl", "reload", SERVICE))
-    return NodePlan(changes=tuple(changes), commands=tuple(commands))
+    return NodePlan(changes=tuple(changes), commands=tuple(commands), initramfs=initramfs, stamp=stamp)
+
+
+def _initramfs(early: Sequence[Entry], files: Files) -> tuple[tuple[str, ...], Entry]:
+    command = regeneration(early, files=files)
+    text = fingerprint(early)
+    return tuple(command or ()), Entry(STAMP, content=text.encode() if text else None)
 
 
 def _runs_another_engine(engine: Entry, files: Files) -> bool:
@@ -310,16 +201,18 @@ def _runs_another_engine(engine: Entry, files: Files) -> bool:
 
 def plan_absent(*, files: Files) -> NodePlan:
     """What has to be done so that nothing of the sender is left. Nothing there: nothing to do, systemd is not asked."""
-    changes = file_changes(absent_entries(), files=files)
+    early = no_early()
+    initramfs, stamp = _initramfs(early, files)
+    changes = file_changes([*absent_entries(), *early], files=files)
     folders = tuple(folder for folder in FOLDERS if files.is_directory(folder))
-    if not changes:
+    if not changes and not initramfs:
         return NodePlan(folders=folders)
     commands: list[tuple[str, ...]] = []
     if files.is_directory(SYSTEMD):
         commands.append(("systemctl", "daemon-reload"))
         if any(change.after.path in (UNIT, WANTED) for change in changes):
             commands.insert(0, ("systemctl", "stop", SERVICE))
-    return NodePlan(changes=tuple(changes), commands=tuple(commands), folders=folders)
+    return NodePlan(tuple(changes), tuple(commands), folders=folders, initramfs=initramfs, stamp=stamp)
 
 
 def _require_systemd(files: Files) -> None:
@@ -363,8 +256,6 @@ def write_files(planned: NodePlan, *, files: Files) -> None:
             raise NodeError(
                 f"{change.after.path} cannot be written: {error.strerror}: is it mounted read-only?"
             ) from error
-    for folder in planned.folders:
-        files.remove_folder(folder)
 
 
 def tell_systemd(planned: NodePlan, *, files: Files) -> None:
@@ -372,6 +263,20 @@ def tell_systemd(planned: NodePlan, *, files: Files) -> None:
     for command in planned.commands:
         if command[1] != "stop":
             _systemctl(command, files)
+    if planned.initramfs:
+        _regenerate(planned, files)
+    for folder in planned.folders:
+        files.remove_folder(folder)
+
+
+def _regenerate(planned: NodePlan, files: Files) -> None:
+    status, output = files.run(planned.initramfs, timeout=INITRAMFS_TIMEOUT)
+    if status:
+        raise NodeError(f"'{' '.join(planned.initramfs)}' failed: {output or f'exit status {status}'}")
+    if planned.stamp.present:
+        files.install(planned.stamp)
+    else:
+        files.remove(STAMP)
 
 
 def _systemctl(command: Sequence[str], files: Files) -> None:

@@ -6,7 +6,8 @@
 
 Kernels from 7.0 on print through an nbcon console, which is flushed at the very end of panic(): after the reboot that
 ``kernel.panic`` asks for, and after the jump into a crash kernel (``kernel/panic.c``, vpanic()). Seen on 7.0, 7.2 and
-7.3: with ``kernel.panic`` other than 0 not one line of a panic was sent, with 0 all of it. Older kernels send it always.
+7.3: with ``kernel.panic`` other than 0 not one line of a panic was sent, with 0 all of it. Older kernels always send
+it.
 """
 
 from __future__ import annotations
@@ -84,7 +85,10 @@ def _judge(*, nbcon: bool, timeout: int, crash_kernel: bool) -> tuple[bool, str]
             "before. To have them sent, set kernel.panic to 0 (panic_capture: set does it); the host then stays down "
             "after a panic until somebody, or a watchdog, restarts it."
         )
-    return True, "kernel.panic is 0 and no crash kernel is loaded, so this kernel comes to send the messages of a panic."
+    return (
+        True,
+        "kernel.panic is 0 and no crash kernel is loaded, so this kernel comes to send the messages of a panic.",
+    )
 
 
 def _read(files: Files, path: str) -> str:

@@ -414,7 +414,7 @@ def _check_room(desired: DesiredTarget, observed: TargetState | None, release: s
     few = _version(release) < _MANY_KEYS_SINCE
     userdata = observed.userdata if observed is not None and desired.userdata is None else desired.userdata
     shown = {} if observed is None else observed.attributes
-    on = [switch for switch in SWITCHES if few and desired.attributes.get(switch, shown.get(switch))]
+    on = [switch for switch in SWITCHES if few and desired.attributes.get(switch, shown.get(switch, False))]
     keys, places = len(userdata or {}), _FEW_KEYS if few else _MANY_KEYS
     if keys + len(on) > places:
         switches = f" and {len(on)} of the switches ({', '.join(on)})" if on else ""
@@ -471,7 +471,7 @@ def _unseen_boot_targets(
 
 def _replaced(comes: Sequence[DesiredTarget], observed: Mapping[str, TargetState]) -> list[DesiredTarget]:
     """Boot targets whose receiver a declared target has: they go when that one is as declared."""
-    taken = {
+    taken: dict[tuple[object, object], str] = {
         (target.attributes.get("remote_ip"), target.attributes["remote_port"]): target.name
         for target in reversed(comes)
     }
@@ -764,9 +764,7 @@ class _Run:
     def _actions(self, name: str) -> list[Action]:
         """The planned steps of a target; those of a deferred one now that its device is up."""
         if name not in self.planned.deferred:
-            return [
-                action for action in self.planned.actions if action.target == name and action.kind != RESUME
-            ]
+            return [action for action in self.planned.actions if action.target == name and action.kind != RESUME]
         was = self.planned.before.get(name)
         target, warnings = resolve(self.planned.deferred[name], self.planned.network, was)
         if self.capabilities is not None:
@@ -873,16 +871,13 @@ class _Run:
 
     def _step(self, action: Action) -> None:
         configfs, after = self.configfs, action.after
-        if action.kind == MOUNT:
+        whole_target = {CREATE: configfs.create, REMOVE: configfs.remove, DISABLE: configfs.disable}
+        if action.kind in whole_target:
+            whole_target[action.kind](action.target)
+        elif action.kind == MOUNT:
             configfs.mount()
         elif action.kind == LOAD:
             self._load(action)
-        elif action.kind == CREATE:
-            configfs.create(action.target)
-        elif action.kind == REMOVE:
-            configfs.remove(action.target)
-        elif action.kind == DISABLE:
-            configfs.disable(action.target)
         elif action.kind == ENABLE:
             configfs.enable(action.target, dev_name=action.dev_name)
         elif action.kind == RESUME:

@@ -240,9 +240,7 @@ class Listener:
         program = array.array("B", b"".join(_INSTRUCTION.pack(*instruction) for instruction in instructions))
         # struct sock_fprog: a number and a pointer to the program, which only has to live during the call.
         pointer, _length = program.buffer_info()
-        self._socket.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), pointer)
-        )
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), pointer))
 
 
 # -- the kernel's filter (classic BPF, include/uapi/linux/bpf_common.h)

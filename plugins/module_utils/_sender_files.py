@@ -19,6 +19,7 @@ COMMAND = "/usr/local/sbin/netconsole-sender"
 UNIT = f"/etc/systemd/system/{SERVICE}"
 WANTED = f"/etc/systemd/system/multi-user.target.wants/{SERVICE}"
 DECLARATION = "/etc/netconsole-sender/declaration.json"
+EARLY_PARAMETER = "/etc/modprobe.d/netconsole-sender.conf"
 STATUS = "/run/netconsole-sender/status.json"
 
 

@@ -7,18 +7,21 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._boot_parameter import BootParameterError
 from ._configfs import Configfs, ConsoleLoglevel
 from ._declaration import Declaration, declaration_from_options, document
 from ._desired import host_network
+from ._early import early_entries
 from ._engine_archive import ArchiveError
+from ._node_files import Entry, Files, NodeError
 from ._node_service import (
-    Files,
-    NodeError,
     NodePlan,
+    no_early,
     plan_absent,
     plan_present,
     stop_service,
@@ -31,8 +34,7 @@ from ._sender_main import main as engine_main  # the engine of the host: Ansible
 from ._target_module import fail, finish, result_of
 
 ENGINE_MAIN = engine_main
-_ERRORS = (*ENGINE_ERRORS, NodeError, ArchiveError, OSError)
-
+_ERRORS = (*ENGINE_ERRORS, NodeError, ArchiveError, BootParameterError, OSError)
 
 
 class ModuleFiles(Files):
@@ -42,7 +44,9 @@ class ModuleFiles(Files):
         self._module = module
 
     def move(self, source: str, destination: str) -> None:
+        mode = stat.S_IMODE(os.stat(source).st_mode)
         self._module.atomic_move(source, destination)
+        os.chmod(destination, mode)  # Ansible gives a new file a mode of its own
 
 
 def run_sender(module: AnsibleModule) -> None:
@@ -65,7 +69,7 @@ def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
     with locked(os.path.dirname(DECLARATION)):
         planned = _plan(declaration)
         stored = {**document(module.params), "before": _before(planned, read_json(DECLARATION))}
-        node = plan_present(stored, watch=module.params["watch"], files=files)
+        node = plan_present(stored, watch=module.params["watch"], files=files, early=_early(module, planned, files))
         if not module.check_mode:
             applied = _apply(planned)
             write_files(node, files=files)
@@ -104,6 +108,15 @@ def _goodbye(options: Mapping[str, Any]) -> Declaration:
     )
 
 
+def _early(module: AnsibleModule, planned: Plan, files: Files) -> list[Entry] | None:
+    """The files for the time before the service. While a target fails, those that are there stay."""
+    if module.params["early"] == "none":
+        return no_early()
+    if planned.failures or planned.deferred:
+        return None
+    return early_entries([target.attributes for target in planned.desired if target.present], files=files)
+
+
 def _plan(declaration: Declaration) -> Plan:
     return plan(declaration, configfs=Configfs(), console=ConsoleLoglevel(), network=host_network())
 
@@ -121,7 +134,7 @@ def _apply(planned: Plan) -> Applied:
 
 
 def _result(module: AnsibleModule, planned: Plan, applied: Applied | None, node: NodePlan) -> dict[str, Any]:
-    for warning in (*(planned if applied is None else applied).warnings, *node.warnings):
+    for warning in (planned if applied is None else applied).warnings:
         module.warn(warning)
     result = result_of(planned, applied)
     result["changed"] = result["changed"] or node.changed

@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, ContextManager, Mapping
 
+from ._boot_targets import attachable
 from ._changes import changes, describe
 from ._configfs import Configfs, ConsoleLoglevel, TargetState
 from ._declaration import Declaration, declaration_from_options
@@ -27,7 +28,7 @@ from ._iproute import IprouteError
 from ._next_hop import NextHopError, resolve_remote_ip
 from ._reconcile import ENGINE_ERRORS, Applied, apply, plan
 from ._rtnetlink import Listener, keep_fresh
-from ._sender_files import DECLARATION, STATUS, json_text, locked, read_json, write_atomically
+from ._sender_files import DECLARATION, EARLY_PARAMETER, STATUS, json_text, locked, read_json, write_atomically
 from ._watch import Interest, Path, Schedule
 
 NAME_SECONDS = 900.0  # a receiver's name is looked up again after this time
@@ -75,6 +76,7 @@ class Host:
     keep_fresh: Callable[..., bool] = keep_fresh
     declaration_path: str = DECLARATION
     status_path: str = STATUS
+    early_path: str = EARLY_PARAMETER
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     say: Callable[[str, str], None] = lambda level, line: print(f"{_LEVELS[level]}{line}", flush=True)
@@ -125,6 +127,21 @@ class Sender:
         with self.host.locked():
             self.declaration = read_declaration(self.host.declaration_path)
             self._reconcile()
+
+    def take_over(self) -> None:
+        """Kernels before 6.7 neither show nor let go of the targets of early boot: load the module without them.
+
+        Otherwise each message would be sent twice. Nothing is touched where somebody has made targets already.
+        """
+        configfs = self.host.configfs
+        files = configfs.files
+        if attachable(files.release()) or not os.path.exists(self.host.early_path):
+            return
+        if not configfs.loaded() or configfs.targets():
+            return
+        files.run(["modprobe", "--remove", "netconsole"])
+        files.run(["modprobe", "--config=/dev/null", "netconsole"])
+        self.host.say("info", "netconsole loaded anew: this kernel does not let go of the targets of early boot")
 
     def _reconcile(self) -> None:
         before = self.failures
@@ -256,6 +273,7 @@ def notify(*lines: str) -> None:
 
 def apply_once(sender: Sender, *, wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> int:
     """The boot step alone: try until everything stands, ``wait`` seconds at most. Returns the exit status."""
+    sender.take_over()
     deadline = sender.host.clock() + wait
     while True:
         sender.run()
@@ -337,6 +355,7 @@ def watch(sender: Sender) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_arguments: None)
     watcher = Watcher(sender, Listener())
+    sender.take_over()
     watcher.run()
     poll = select.poll()
     poll.register(reading, select.POLLIN)

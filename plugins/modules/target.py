@@ -18,6 +18,9 @@ description:
   - Loads the module C(netconsole) and mounts configfs where needed.
   - Refuses what the kernel would refuse, or would take and then send nothing, before anything is touched. When a
     later step fails all the same, the target is put back as it was.
+  - A target that the kernel made at boot (C(cmdline0), C(cmdline1), …) and that sends to the same receiver and port
+    is replaced, once this target sends, so that nothing is sent twice. Kernels before 6.7 neither show nor let go of
+    such targets, which is said in a warning.
   - Other targets are never changed. On kernels that stop all targets of an interface when one is stopped, one of the
     others is switched off and on again.
 notes:
@@ -33,6 +36,8 @@ attributes:
   check_mode:
     support: full
     details:
+      - Targets that the kernel made at boot can only be seen by having configfs list them. That is done in check mode
+        too. They send on as before.
       - A kernel on which no target exists yet does not show what it offers. Whether it lacks something that is asked
         for is then only found when the first
         target is made.
@@ -96,7 +101,10 @@ options:
   dev_name:
     description:
       - The interface that sends.
-      - When not given, the one that the host's own routing uses towards the receiver.
+      - When not given, or V(auto), the one that the host's own routing uses towards the receiver. Where that is a
+        port of a bond, bridge or team, its master is taken.
+      - Routing rules by firewall mark say nothing of netconsole's datagrams, which pass neither routing nor firewall.
+        The route is that of a datagram without a mark.
     type: str
   extended:
     description:
@@ -137,6 +145,15 @@ options:
     type: str
     choices: [error, warn]
     default: error
+  bring_up:
+    description:
+      - Whether a device that is down may be brought up. It has to be named by O(dev_name), since no route leads
+        through a device that is down.
+      - V(false) makes it an error. V(true) brings it up (C(ip link set up)) as a step of its own, before the host's
+        routing is asked. In check mode the target is then foretold without what only the routing would tell.
+      - A device that was brought up for targets of which none could be made is taken down again.
+    type: bool
+    default: false
 seealso:
   - module: fleet.netconsole.sender
   - module: fleet.netconsole.probe
@@ -209,6 +226,24 @@ next_hop:
     local_ip: 192.0.2.15
     remote_mac: 52:54:00:00:00:02
     gateway: null
+failures:
+  description:
+    - Why the target is not as declared, or in check mode could not be, by target name. It is empty when all is well.
+    - It is returned with an error, too, as are all other values.
+  returned: always
+  type: dict
+  sample:
+    log2: "eth1 is a port of bond0: use bond0."
+panic_capture:
+  description:
+    - Whether the messages of a panic will reach the receivers, C(works), and why or why not, C(reason).
+    - Kernels from 7.0 on send them last of all. With C(kernel.panic) other than 0, or a crash kernel (kdump) loaded,
+      they do not come to it.
+  returned: success
+  type: dict
+  sample:
+    works: true
+    reason: This kernel sends the messages of a panic while it prints them.
 actions:
   description: The steps that were taken, or in check mode would be taken, in their order.
   returned: success

@@ -259,7 +259,7 @@ NO_CARRIER = {"flags": ["NO-CARRIER", "BROADCAST", "UP"]}
 
 def test_a_device_that_is_down_is_told_from_one_that_is_wrong(tmp_path: Path) -> None:
     host = FakeHost(["link down"], sysfs=make_sysfs(tmp_path, DEVICES))
-    with pytest.raises(DeviceDownError, match="or set bring_up to true$") as error:
+    with pytest.raises(DeviceDownError, match=r"or set bring_up to true$") as error:
         check_device("eth1", system=host.system)
     assert error.value.dev_name == "eth1"
 
@@ -285,7 +285,7 @@ def test_it_is_taken_down_again() -> None:
 
 def test_a_device_that_cannot_be_brought_up_says_why() -> None:
     system = System(run=lambda command: CompletedCommand(2, "", "RTNETLINK answers: Operation not permitted\n"))
-    with pytest.raises(DeviceError, match="^eth0 cannot be brought up: RTNETLINK answers: Operation not permitted"):
+    with pytest.raises(DeviceError, match=r"^eth0 cannot be brought up: RTNETLINK answers: Operation not permitted"):
         bring_up("eth0", system=system)
 
 

@@ -82,7 +82,7 @@ def test_a_kernel_panic_that_does_not_stay_is_an_error(monkeypatch: pytest.Monke
     kernel = FakeKernel("7.2")
     kernel.panic = 10
     monkeypatch.setattr(kernel, "write", lambda path, text: None)
-    with pytest.raises(ConfigfsError, match="kernel.panic is not 0 although"):
+    with pytest.raises(ConfigfsError, match=r"kernel\.panic is not 0 although"):
         write_panic_timeout(kernel, 0)
 
 
@@ -92,5 +92,5 @@ def test_without_root_it_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
     kernel = FakeKernel("7.2")
     monkeypatch.setattr(kernel, "write", refuse)
-    with pytest.raises(ConfigfsError, match="kernel.panic cannot be set to 0: Permission denied: this needs root"):
+    with pytest.raises(ConfigfsError, match=r"kernel\.panic cannot be set to 0: Permission denied: this needs root"):
         write_panic_timeout(kernel, 0)

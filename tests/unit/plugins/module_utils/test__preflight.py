@@ -20,14 +20,16 @@ OTHER = "net:[4026532200]"
         pytest.param({}, {}, False, "", id="the host itself"),
         pytest.param({"/proc/1/ns/net": ""}, {}, False, "", id="not root: the first namespace cannot be seen"),
         pytest.param(
-            {"/proc/self/ns/net": OTHER}, {}, True, "another network namespace .* outside of 'ip netns exec'", id="ip netns exec"
+            {"/proc/self/ns/net": OTHER},
+            {},
+            True,
+            "another network namespace .* outside of 'ip netns exec'",
+            id="ip netns exec",
         ),
         pytest.param({}, {"/.dockerenv": ""}, False, "container \\(/.dockerenv\\)", id="Docker"),
         pytest.param({}, {"/run/.containerenv": ""}, False, "container \\(/run/.containerenv\\)", id="podman"),
         pytest.param({}, {"/run/systemd/container": "lxc\n"}, False, "machine that it runs on", id="with systemd"),
-        pytest.param(
-            {}, {"/proc/1/environ": "A=b\0container=lxc\0"}, False, "container \\(container=lxc\\)", id="LXC"
-        ),
+        pytest.param({}, {"/proc/1/environ": "A=b\0container=lxc\0"}, False, "container \\(container=lxc\\)", id="LXC"),
         pytest.param({}, {"/proc/1/environ": "A=b\0"}, False, "", id="an environment that says nothing"),
         pytest.param({}, {"/.dockerenv": ""}, True, "", id="a container that was given configfs"),
     ],

@@ -21,6 +21,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._declaration impo
     DeclarationError,
     DeclaredTarget,
 )
+from ansible_collections.fleet.netconsole.plugins.module_utils._desired import Network
 from ansible_collections.fleet.netconsole.plugins.module_utils._device import DeviceDownError, DeviceError
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._panic import PanicCaptureError
@@ -29,7 +30,6 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import
     RESUME,
     Applied,
     CapabilityError,
-    Network,
     Plan,
     apply,
     plan,
@@ -554,7 +554,6 @@ def failing_network() -> Network:
     return replace(NETWORK, next_hop=hop)
 
 
-
 class TestOneFails:
     DEAD = DeclaredTarget(name="dead", remote_ip=UNREACHABLE)
 
@@ -564,9 +563,11 @@ class TestOneFails:
         kernel.foreign("dead", enabled=True, remote_ip="192.0.2.99", remote_port=1)
         was = Configfs(files=kernel).target("dead")
         steps, applied = run(kernel, self.DEAD, LOG1, network=failing_network())
-        assert applied.failures == steps.failures == {
-            "dead": "the receiver 192.0.2.66 does not answer ARP on eth0: check that it is up."
-        }
+        assert (
+            applied.failures
+            == steps.failures
+            == {"dead": "the receiver 192.0.2.66 does not answer ARP on eth0: check that it is up."}
+        )
         assert kernel.sends("log1") and kernel.sends("dead")
         assert steps.before["dead"] == steps.after["dead"] == applied.after["dead"] == was
         assert "dead" not in applied.diff(steps)["after"]
@@ -582,7 +583,7 @@ class TestOneFails:
     def test_what_this_kernel_lacks_is_refused_for_a_failing_target_too(self) -> None:
         kernel = FakeKernel("6.1")
         kernel.foreign("theirs", remote_ip="192.0.2.20")
-        with pytest.raises(CapabilityError, match="target dead: .* has no userdata"):
+        with pytest.raises(CapabilityError, match=r"target dead: .* has no userdata"):
             run(kernel, replace(self.DEAD, userdata={"a": "b"}), LOG1, network=failing_network())
         assert list(kernel.target_table) == ["theirs"] and kernel.calls == []
 
@@ -617,8 +618,9 @@ class TestOneFails:
         monkeypatch.setattr(kernel, "write", write_until_port)
         _steps, applied = run(kernel, DeclaredTarget(name="log1", remote_ip="192.0.2.10", remote_port=6667))
         assert "remote_port=6667: Input/output error" in applied.failures["log1"]
-        assert "What could not be put back as it was: target log1: the kernel does not enable" in (
-            applied.failures["log1"]
+        assert (
+            "What could not be put back as it was: target log1: the kernel does not enable"
+            in (applied.failures["log1"])
         )
 
 
@@ -703,10 +705,9 @@ class TestBootTargets:
         kernel = self.host(profile)
         steps, _applied = run(kernel, LOG1, purge=True)
         assert list(kernel.target_table) == ["log1"] and kernel.sends("log1")
-        assert (
-            "cmdline1: remove, which is back after the next boot if a netconsole= parameter made it"
-            in [str(action) for action in steps.actions]
-        )
+        assert "cmdline1: remove, which is back after the next boot if a netconsole= parameter made it" in [
+            str(action) for action in steps.actions
+        ]
         assert not planned(kernel, LOG1, purge=True).changed
 
     @pytest.mark.parametrize("profile", ATTACHING)
@@ -732,9 +733,7 @@ class TestBootTargets:
         kernel = FakeKernel(loaded=False)
         kernel.texts["/etc/modprobe.d/x.conf"] = f"options netconsole netconsole={BOOT}\n"
         steps, _applied = run(kernel, LOG1)
-        assert str(steps.actions[0]) == (
-            "load module netconsole, without the boot targets of /etc/modprobe.d/x.conf"
-        )
+        assert str(steps.actions[0]) == ("load module netconsole, without the boot targets of /etc/modprobe.d/x.conf")
         assert ("run", "modprobe", "netconsole", "netconsole=") in kernel.calls
 
     @pytest.mark.parametrize(
@@ -746,9 +745,7 @@ class TestBootTargets:
         ],
     )
     @pytest.mark.parametrize("profile", ["5.10", "6.1"])
-    def test_kernels_that_hide_them_are_warned_of(
-        self, profile: str, parameter: str, purge: bool, words: str
-    ) -> None:
+    def test_kernels_that_hide_them_are_warned_of(self, profile: str, parameter: str, purge: bool, words: str) -> None:
         kernel = FakeKernel(profile)
         kernel.texts["/proc/cmdline"] = f"ro netconsole={parameter}\n"
         steps, _applied = run(kernel, LOG1, purge=purge)
@@ -784,7 +781,7 @@ class TestPanic:
 
     def test_require_refuses_and_touches_nothing(self) -> None:
         kernel = self.host()
-        with pytest.raises(PanicCaptureError, match="panic_capture is require: .* set kernel.panic to 0"):
+        with pytest.raises(PanicCaptureError, match=r"panic_capture is require: .* set kernel\.panic to 0"):
             planned(kernel, LOG1, panic_capture="require")
         assert kernel.calls == []
 
@@ -915,7 +912,11 @@ class TestEqualNextHops:
 
     def test_a_new_receiver_is_no_reason_to_keep_anything(self) -> None:
         kernel = FakeKernel()
-        run(kernel, replace(self.FAR, remote_ip="203.0.113.11"), network=self.network(replace(self.A, remote_ip="203.0.113.11")))
+        run(
+            kernel,
+            replace(self.FAR, remote_ip="203.0.113.11"),
+            network=self.network(replace(self.A, remote_ip="203.0.113.11")),
+        )
         run(kernel, self.FAR, network=self.network(self.B, self.A, self.B))
         assert kernel.target_table["log1"].dev_name == "eth1"
 
