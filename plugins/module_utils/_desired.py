@@ -145,6 +145,8 @@ def _declared_attributes(declared: DeclaredTarget) -> dict[str, Value]:
     }
     if declared.release is not None:
         attributes["release"] = declared.release
+    elif declared.extended is False:
+        attributes["release"] = False  # the kernel enables no target that has it without the extended format
     attributes.update(declared.switches)
     return attributes
 

@@ -20,8 +20,11 @@ class PreflightError(Exception):
     """netconsole cannot be set up from here. The message names the cause and the way out."""
 
 
-def check_place(files: Files, *, ready: bool) -> None:
-    """Refuse a network namespace of its own, and a container. ``ready``: netconsole's configfs directory is there.
+def check_place(files: Files, *, container_will_do: bool) -> None:
+    """Refuse a network namespace of its own, and a container.
+
+    ``container_will_do``: netconsole's configfs directory is there, or no target is wanted, so that nothing has to be
+    loaded or mounted.
 
     Raises PreflightError.
     """
@@ -33,7 +36,7 @@ def check_place(files: Files, *, ready: bool) -> None:
             "of 'ip netns exec' (nsenter --net=/proc/1/ns/net leads there)"
         )
     container = _container(files)
-    if container and not ready:
+    if container and not container_will_do:
         raise PreflightError(
             f"this is a container ({container}), which has no kernel of its own: make the machine that it runs on the "
             "sender instead, its kernel's messages are those of the container too"

@@ -220,7 +220,7 @@ def plan(declaration: Declaration, *, configfs: Configfs, console: ConsoleLoglev
     """
     files = configfs.files
     ready = configfs.ready()
-    check_place(files, ready=ready)
+    check_place(files, container_will_do=ready or not any(target.present for target in declaration.targets))
     observed = configfs.targets()
     found = _resolved(declaration, observed, network)
     warnings, failures = found.warnings, found.failures
@@ -585,7 +585,11 @@ def siblings_may_stop(release: str) -> bool:
 def _resumed_siblings(
     actions: Iterable[Action], states: Mapping[str, TargetState | None], *, own: Iterable[str], release: str
 ) -> list[Action]:
-    """One switch off and on for each interface on which a target was stopped and none was enabled after it."""
+    """One switch off and on for each interface on which a target was stopped and none was enabled after it.
+
+    A run that is killed just between the two leaves no trace that a later one could see: the kernel shows a sibling
+    that it stopped as enabled. The next change of a target on that interface brings it back.
+    """
     if not siblings_may_stop(release):
         return []
     stopped: set[str] = set()

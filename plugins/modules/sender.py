@@ -127,7 +127,7 @@ options:
       release:
         description:
           - Whether the kernel's release is put before every message. Needs the extended format.
-          - When not given, it stays as it is.
+          - When not given, it stays as it is, and is off without the extended format.
         type: bool
       userdata:
         description:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.fleet.netconsole.plugins.module_utils._declaration import DeclaredTarget
 from ansible_collections.fleet.netconsole.plugins.module_utils._desired import foreseen, host_network, resolve
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHopError
@@ -25,6 +27,30 @@ def test_the_device_of_many_targets_is_looked_at_once(tmp_path: Path) -> None:
         desired, warnings = resolve(DeclaredTarget(name="log1", remote_ip=remote_ip), network)
         assert (desired.attributes["dev_name"], warnings) == ("eth0", [])
     host.finish()
+
+
+def test_a_dead_gateway_is_waited_for_once(tmp_path: Path) -> None:
+    failed = (
+        ["-json", "-4", "neigh", "show", "to", "192.0.2.1", "dev", "eth0"],
+        '[{"dst":"192.0.2.1","state":["FAILED"]}]',
+    )
+    host = FakeHost(
+        [
+            "route gateway",
+            "neigh empty 192.0.2.1",
+            "link eth0",
+            "provoke 192.0.2.1 eth0",
+            *["neigh empty 192.0.2.1"] * 2,
+            *[failed] * 3,
+        ],
+        sysfs=make_sysfs(tmp_path, ["lo", "eth0"]),
+    )
+    network = host_network(host.system)
+    for port in (6666, 6667):
+        with pytest.raises(NextHopError, match=r"gateway 192\.0\.2\.1 .* does not answer"):
+            resolve(DeclaredTarget(name="log1", remote_ip="203.0.113.10", remote_port=port), network)
+    host.finish()
+    assert len(host.slept) == 2
 
 
 def test_a_device_that_was_brought_up_is_looked_at_again(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_place(links: dict[str, str], texts: dict[str, str], ready: bool, words:
     kernel.links.update(links)
     kernel.texts.update(texts)
     if not words:
-        check_place(kernel, ready=ready)
+        check_place(kernel, container_will_do=ready)
         return
     with pytest.raises(PreflightError, match=words):
-        check_place(kernel, ready=ready)
+        check_place(kernel, container_will_do=ready)

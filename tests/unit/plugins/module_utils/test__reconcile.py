@@ -25,6 +25,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._desired import N
 from ansible_collections.fleet.netconsole.plugins.module_utils._device import DeviceDownError, DeviceError
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._panic import PanicCaptureError
+from ansible_collections.fleet.netconsole.plugins.module_utils._preflight import PreflightError
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
     ENGINE_ERRORS,
     RESUME,
@@ -306,6 +307,20 @@ class TestPreparation:
         kernel = FakeKernel(loaded=False)
         assert not run(kernel, DeclaredTarget(name="log1", present=False))[0].changed
         assert kernel.calls == []
+
+    def test_a_container_is_refused_unless_it_only_loses_targets(self) -> None:
+        kernel = FakeKernel(loaded=False, mounted=False)
+        kernel.texts["/.dockerenv"] = ""
+        with pytest.raises(PreflightError, match="this is a container"):
+            planned(kernel, LOG1)
+        assert not run(kernel, DeclaredTarget(name="log1", present=False))[0].changed
+        assert kernel.calls == []
+
+    def test_a_network_namespace_of_its_own_is_refused(self) -> None:
+        kernel = FakeKernel()
+        kernel.links["/proc/self/ns/net"] = "net:[4026532200]"
+        with pytest.raises(PreflightError, match="another network namespace"):
+            planned(kernel, DeclaredTarget(name="log1", present=False))
 
     def test_a_kernel_without_the_module_is_refused_in_check_mode_too(self) -> None:
         kernel = FakeKernel(loaded=False, installed=False)
@@ -943,6 +958,18 @@ class TestFaultsOfKernels:
         run(kernel, replace(LOG1, userdata={"rack": ""}))
         assert [call[-1] for call in kernel.calls] == ["\n"]
         assert kernel.target_table["log1"].userdata == {"rack": ""}
+
+    @pytest.mark.parametrize("profile", PROFILES)
+    @pytest.mark.parametrize("enabled", [True, False])
+    def test_release_goes_with_the_extended_format(self, profile: str, enabled: bool) -> None:
+        kernel = FakeKernel(profile)
+        run(kernel, replace(LOG1, release=True if PROFILES[profile].release_attribute else None))
+        legacy = replace(LOG1, extended=False, enabled=enabled)
+        steps, applied = run(kernel, legacy)
+        assert applied.failures == {} and applied.diff(steps) == steps.diff()
+        target = kernel.target_table["log1"]
+        assert (target.extended, target.release, target.enabled) == (False, False, enabled)
+        assert not planned(kernel, legacy).changed
 
     def test_a_device_name_forgotten_at_disable_is_written_again(self) -> None:
         kernel = FakeKernel("7.2")
