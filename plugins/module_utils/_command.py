@@ -26,12 +26,13 @@ class CompletedCommand(t.NamedTuple):
     stderr: str
 
 
-def run_command(command: t.Sequence[str], *, package: str, timeout: float = COMMAND_TIMEOUT) -> CompletedCommand:
+def run_command(command: t.Sequence[str], *, package: str, timeout: float | None = None) -> CompletedCommand:
     """Run a command in the C locale, looking into the system's own program folders too.
 
     package is what an operator has to install where the command is missing. Raises CommandError when the command
-    cannot be started or takes longer than timeout seconds.
+    cannot be started or takes longer than timeout seconds, COMMAND_TIMEOUT where none is given.
     """
+    timeout = COMMAND_TIMEOUT if timeout is None else timeout
     environment = dict(os.environ, LC_ALL="C", PATH=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}".lstrip(":"))
     try:
         done = subprocess.run(

@@ -23,6 +23,7 @@ from ._sender_files import COMMAND, DECLARATION, ENGINE, SERVICE, STATUS, UNIT, 
 
 FOLDERS = ("/usr/local/lib/netconsole-sender", "/etc/netconsole-sender")
 SYSTEMD = "/run/systemd/system"  # sd_booted(3)
+NO_STAMP = Entry(STAMP)
 INITRAMFS_TIMEOUT = 1800.0  # seconds; one initramfs for each kernel on a slow host
 
 
@@ -36,14 +37,14 @@ _UNIT = """\
 Description=Kernel messages over the network (netconsole)
 Documentation=file:{declaration}
 # Early: as soon as there is configfs. The network is waited for by itself, and not for long. After systemd-sysctl, so
-# that the declared console log level wins.
-After=systemd-sysctl.service systemd-modules-load.service sys-kernel-config.mount
-After=modprobe@configfs.service modprobe@netconsole.service
-Wants=sys-kernel-config.mount modprobe@configfs.service modprobe@netconsole.service
+# that the declared console log level wins. netconsole itself is only loaded when an interface can send: with a boot
+# parameter it must not come before the interface.
+After=systemd-sysctl.service systemd-modules-load.service sys-kernel-config.mount modprobe@configfs.service
+Wants=sys-kernel-config.mount modprobe@configfs.service
 
 [Service]
 {kind}
-TimeoutStartSec=90
+TimeoutStartSec=300
 RuntimeDirectory=netconsole-sender
 # The kernel's modules, its netconsole directory, the console log level, interfaces and neighbours; nothing else.
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_MODULE CAP_SYSLOG
@@ -133,7 +134,7 @@ class NodePlan:
     commands: tuple[tuple[str, ...], ...] = ()
     folders: tuple[str, ...] = ()  # to be removed at the end
     initramfs: tuple[str, ...] = ()  # the command that makes it anew
-    stamp: Entry = Entry(STAMP)  # what it is made of then
+    stamp: Entry = NO_STAMP  # what it is made of then
 
     @property
     def changed(self) -> bool:
@@ -171,7 +172,7 @@ def plan_present(
     """
     _require_systemd(files)
     entries = present_entries(document, watch=watch, python=python)
-    initramfs, stamp = ((), Entry(STAMP)) if early is None else _initramfs(early, files)
+    initramfs, stamp = ((), NO_STAMP) if early is None else _initramfs(early, files)
     changes = file_changes([*entries, *(early or ())], files=files)
     changed = {change.after.path for change in changes}
     shown = _show(files)

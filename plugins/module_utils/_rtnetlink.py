@@ -26,7 +26,7 @@ _IPV6_ADDRESS, _IPV6_ROUTE, _IPV6_RULE = 0x100, 0x400, 1 << 18
 GROUPS = _LINK | _NEIGHBOUR | _IPV4_ADDRESS | _IPV4_ROUTE | _IPV4_RULE | _IPV6_ADDRESS | _IPV6_ROUTE | _IPV6_RULE
 
 # Message types: what it is about, and whether it is gone.
-_TYPES: t.Mapping[int, t.Tuple[str, bool]] = {
+_TYPES: t.Mapping[int, tuple[str, bool]] = {
     16: ("link", False),
     17: ("link", True),
     20: ("address", False),
@@ -79,7 +79,7 @@ class Event:
     mac: str | None = None
     failed: bool = False
     name: str = ""
-    signature: t.Tuple[object, ...] = ()
+    signature: tuple[object, ...] = ()
 
 
 def parse_events(datagram: bytes) -> list[Event]:
@@ -190,7 +190,7 @@ def _neighbour(body: bytes, gone: bool) -> Event | None:
     )
 
 
-_READERS: t.Mapping[str, t.Callable[[bytes, bool], t.Optional[Event]]] = {
+_READERS: t.Mapping[str, t.Callable[[bytes, bool], Event | None]] = {
     "link": _link,
     "address": _address,
     "route": _route,

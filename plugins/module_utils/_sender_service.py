@@ -340,7 +340,7 @@ class Watcher:
         now = self.sender.host.clock()
         if listening:
             events, lost = self.listener.read()
-            if lost or any([self.interest.counts(event) for event in events]):
+            if lost or any(self.interest.counts(event) for event in events):
                 self.schedule.event(now)
         due = self.schedule.due()
         if (due is not None and due <= now) or (not self._ready and not listening):

@@ -170,11 +170,11 @@ options:
     default: present
   persist:
     description:
-      - Whether the host makes itself as declared at every boot. V(true) puts the engine, the declaration and the service
-        C(netconsole-sender.service) on the host. It needs systemd.
+      - Whether the host makes itself as declared at every boot. V(true) puts the engine, the declaration and the
+        service C(netconsole-sender.service) on the host. It needs systemd.
       - With V(false) the declaration holds until the next reboot. A service of an earlier run is removed, since it
-        would put back what it was told. This is the default because a module call alone should leave nothing on a host that
-        nobody asked for; the role P(fleet.netconsole.netconsole_sender#role) asks for it.
+        would put back what it was told. This is the default because a module call alone should leave nothing on a host
+        that nobody asked for; the role P(fleet.netconsole.netconsole_sender#role) asks for it.
     type: bool
     default: false
   watch:
@@ -191,8 +191,8 @@ options:
         mounted. Used with O(persist=true).
       - V(module) has udev load netconsole with a boot parameter as soon as the interface appears, in the initramfs
         (initramfs-tools or dracut) and otherwise in the root file system. The initramfs is made anew when something
-        of it changes. The parameter holds the addresses as they are resolved now, in at most 255 characters for all targets
-        together, and no user data. The interface has to be one of the hardware.
+        of it changes. The parameter holds the addresses as they are resolved now, in at most 255 characters for all
+        targets together, and no user data. The interface has to be one of the hardware.
       - On kernels from 6.7 on, the service goes on with these targets. Older ones cannot let go of them, so the service
         loads the module anew, without the parameter, and makes its own; a few messages can be lost between.
     type: str

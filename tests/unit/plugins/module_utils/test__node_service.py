@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleet.netconsole.plugins.module_utils._early import DRACUT, HOOK, MODPROBE, RULE, STAMP, early_entries
+from ansible_collections.fleet.netconsole.plugins.module_utils._early import (
+    DRACUT,
+    HOOK,
+    MODPROBE,
+    RULE,
+    STAMP,
+    early_entries,
+)
 from ansible_collections.fleet.netconsole.plugins.module_utils._node_files import Entry, NodeError
 from ansible_collections.fleet.netconsole.plugins.module_utils._node_service import (
     NodePlan,
@@ -58,13 +65,17 @@ ATTRIBUTES = {
 
 def node(*, active: str = "inactive") -> FakeNode:
     made = FakeNode()
-    made.answers = {words: (0, "") for words in (RELOAD, RESTART, TAKE_UP, STOP, UPDATE)}
+    made.answers = dict.fromkeys((RELOAD, RESTART, TAKE_UP, STOP, UPDATE), (0, ""))
     made.answers[SHOW] = (0, f"ActiveState={active}\nNeedDaemonReload=no")
     return made
 
 
-def present(files: FakeNode, document: dict[str, Any] = DOCUMENT, *, watch: bool = True, early: list[Entry] | None = None) -> NodePlan:
-    return plan_present(document, watch=watch, files=files, early=no_early() if early is None else early, python="/usr/bin/python3")
+def present(
+    files: FakeNode, document: dict[str, Any] = DOCUMENT, *, watch: bool = True, early: list[Entry] | None = None
+) -> NodePlan:
+    return plan_present(
+        document, watch=watch, files=files, early=no_early() if early is None else early, python="/usr/bin/python3"
+    )
 
 
 def carry_out(planned: NodePlan, files: FakeNode) -> None:
@@ -154,14 +165,14 @@ def test_a_service_of_an_older_engine_is_restarted() -> None:
 
 
 def test_a_host_without_systemd_is_refused() -> None:
-    with pytest.raises(NodeError, match="persist needs systemd, .* set persist to false"):
+    with pytest.raises(NodeError, match=r"persist needs systemd, .* set persist to false"):
         plan_present(DOCUMENT, watch=True, files=FakeNode(folders=()))
 
 
 def test_systemd_that_fails_is_quoted() -> None:
     files = node()
     files.answers[RESTART] = (1, "Job failed")
-    with pytest.raises(NodeError, match="Job failed.*journalctl -u netconsole-sender"):
+    with pytest.raises(NodeError, match=r"Job failed.*journalctl -u netconsole-sender"):
         carry_out(present(files), files)
 
 
