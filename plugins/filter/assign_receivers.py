@@ -49,8 +49,8 @@ options:
     description: The sender's zone. When not given, the sender's variable C(netconsole_sender_zone).
     type: str
 notes:
-  - A sender that moves to another receiver keeps the target of the former one until that is removed, see the option
-    C(purge) or C(state=absent) of M(fleet.netconsole.sender).
+  - When a sender moves to another receiver, M(fleet.netconsole.sender) removes the target of the former one, where an
+    earlier run with C(persist) made it.
 seealso:
   - plugin: fleet.netconsole.receiver_targets
     plugin_type: filter

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
@@ -15,7 +16,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ._boot_parameter import BootParameterError
 from ._boot_targets import boot_parameters
 from ._configfs import Configfs, ConsoleLoglevel
-from ._declaration import Declaration, declaration_from_options, document
+from ._declaration import Declaration, DeclaredTarget, declaration_from_options, document
 from ._desired import host_network
 from ._early import early_entries
 from ._engine_archive import ArchiveError
@@ -68,8 +69,9 @@ def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
     declaration = declaration_from_options(module.params)
     applied = None
     with locked(os.path.dirname(DECLARATION)):
-        planned = _plan(declaration)
-        stored = {**document(module.params), "before": _before(planned, read_json(DECLARATION))}
+        was_stored = read_json(DECLARATION)
+        planned = _plan(without_former(declaration, was_stored))
+        stored = {**document(module.params), "before": _before(planned, was_stored)}
         node = plan_present(stored, watch=module.params["watch"], files=files, early=_early(module, planned, files))
         if not module.check_mode:
             applied = _apply(planned)
@@ -82,8 +84,10 @@ def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
 def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
     """Nothing stays on the host: the service of an earlier run goes first, since it would put back what it knows."""
     goes = module.params["state"] == "absent"
-    declaration = _goodbye(module.params) if goes else declaration_from_options(module.params)
     stored = read_json(DECLARATION) or {}
+    declaration = (
+        _goodbye(module.params, stored) if goes else without_former(declaration_from_options(module.params), stored)
+    )
     node = plan_absent(files=files)
     applied = None
     if not module.check_mode:
@@ -111,9 +115,21 @@ def _is_idle(planned: Plan) -> bool:
     return configfs.loaded() and not others and set(configfs.targets()) <= going
 
 
-def _goodbye(options: Mapping[str, Any]) -> Declaration:
+def without_former(declaration: Declaration, stored: Mapping[str, Any] | None) -> Declaration:
+    """The declaration, and that the targets which an earlier one on this host had and this one has not are to go.
+
+    They are no foreign ones: a sender whose receiver has left the inventory, or was changed for another, stops sending
+    to the former one.
+    """
+    names = {target.name for target in declaration.targets}
+    former = sorted({target["name"] for target in (stored or {}).get("targets", [])} - names)
+    return replace(
+        declaration, targets=(*declaration.targets, *(DeclaredTarget(name=name, present=False) for name in former))
+    )
+
+
+def _goodbye(options: Mapping[str, Any], stored: Mapping[str, Any]) -> Declaration:
     """Everything that was declared here goes; what was before comes back, as far as it was written down."""
-    stored = read_json(DECLARATION) or {}
     names = {target["name"] for target in (*stored.get("targets", []), *(options["targets"] or []))}
     return declaration_from_options(
         {

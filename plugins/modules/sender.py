@@ -19,7 +19,8 @@ description:
   - A target that cannot be had now (its receiver's name does not resolve, its next hop does not answer, its device is
     gone, the kernel refuses it) stays, or is put back, exactly as it was. The others are made as declared, and the
     module then fails and names each failing target with its reason.
-  - Targets that are not declared are never changed, unless O(purge=true). On kernels that stop all targets of an
+  - Targets that an earlier run with O(persist) declared and that are no longer declared are removed. Those that others
+    made are never changed, unless O(purge=true). On kernels that stop all targets of an
     interface when one is stopped, one of the others is switched off and on again.
   - A target that the kernel made at boot (C(cmdline0), C(cmdline1), …) and that sends to the receiver and port of a
     declared target is replaced by that one, once that one sends, so that nothing is sent twice. Kernels before 6.7
