@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import requirements
+from lab.boot_disk import ensure_folders
 from lab.demo import demo
 from lab.guarded import run_guarded, watch
 from lab.guests import GUESTS, USUAL_GUESTS
-from lab.images import ensure_images, image_of
 from lab.inventory import ssh_command
 from lab.lab import alive, down, plug, reboot, reset, unplug, up
-from lab.process import Interrupted, LabError, end_running, raise_on_signals
+from lab.process import Interrupted, LabError, end_running, raise_on_signals, run
 from lab.progress import say
+from lab.recorder import recording
 from lab.state import State, state_folder
 
 BOOTS = {"reboot": reboot, "reset": reset}
@@ -68,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
         command = add(name, text)
         command.add_argument("guest")
         command.add_argument("interface", type=_interface, metavar="ethN")
+    command = add("record", "run a command and write down what is sent over a segment meanwhile")
+    command.add_argument("segment")
+    command.add_argument("file", type=Path, help="a JSON line for each UDP datagram")
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     command = add("run", "run a command while guests are up, and end them afterwards whatever happens")
     command.add_argument("--guest", action="append", dest="guests", help="a guest to start (again for more)")
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -101,9 +106,8 @@ def _status(folder: Path) -> int:
 
 
 def _images(options: argparse.Namespace) -> None:
-    images = [image_of(GUESTS[name]) for name in _guests(options)]
-    for image, place in ensure_images(images, rebuild=options.rebuild).items():
-        say(f"{image.title()}: {place}")
+    for name, folder in ensure_folders(_guests(options), rebuild=options.rebuild).items():
+        say(f"{name}: {folder}")
 
 
 def _command(options: argparse.Namespace, folder: Path) -> int:
@@ -127,6 +131,10 @@ def _command(options: argparse.Namespace, folder: Path) -> int:
         BOOTS[options.command](folder, options.guest, options.words)
     elif options.command in PLUGS:
         PLUGS[options.command](folder, options.guest, options.interface)
+    elif options.command == "record":
+        words = options.words[1:] if options.words[:1] == ["--"] else options.words
+        with recording(State.load(folder), options.segment, options.file):
+            run(words)
     elif options.command == "run":
         words = options.words[1:] if options.words[:1] == ["--"] else options.words
         return run_guarded(folder, _guests(options), words)
