@@ -123,7 +123,7 @@ def _run_installation(image: Path, building: Path, log: Path) -> None:
             *("-smp", "1", "-m", "768", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-serial", f"file:{log}"),
             *("-kernel", str(image / "kernel"), "-initrd", str(image / "initrd")),
-            *("-append", f"{words} -- /dev/vdb"),
+            *("-append", f'{words} -- -c "mount -t devtmpfs devtmpfs /dev && exec sh /dev/vdb"'),
             *("-drive", f"file={building / 'disk.img'},format=raw,if=virtio,cache=unsafe"),
             *("-drive", f"file={building / 'install'},format=raw,if=virtio,readonly=on"),
             *("-device", "virtio-rng-pci"),
