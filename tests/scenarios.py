@@ -40,13 +40,15 @@ def run_boot_loader() -> Outcome:
 
 def run_boot_loaders() -> Outcome:
     """The same with every boot loader, one machine after the other."""
-    outcomes = []
+    outcomes = {}
     for guest in BOOT_LOADERS:
         print(f"-- {guest}", flush=True)
-        outcomes.append(_run_scenario("boot_loaders", guests=(guest,), timeout=2400, run=f"boot_loaders-{guest}"))
-    failed = [guest for guest, outcome in zip(BOOT_LOADERS, outcomes) if outcome.failed]
-    note = f"failed: {', '.join(failed)}" if failed else ""
-    return Outcome(sum(one.passed for one in outcomes), sum(one.failed for one in outcomes), note)
+        outcomes[guest] = _run_scenario("boot_loaders", guests=(guest,), timeout=2400, run=f"boot_loaders-{guest}")
+    note = ", ".join(
+        f"{guest} {outcome.passed}/{outcome.passed + outcome.failed}" for guest, outcome in outcomes.items()
+    )
+    passed = sum(outcome.passed for outcome in outcomes.values())
+    return Outcome(passed, sum(outcome.failed for outcome in outcomes.values()), note)
 
 
 def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float, run: str = "") -> Outcome:

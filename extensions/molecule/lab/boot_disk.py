@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Disks that firmware can boot: a partition table, the image's root file system, and a boot loader of Debian's.
 
-No loop device is needed, and no root: the root file system is copied to its place in the disk, and the guest itself, once
-started on it with qemu's -kernel, installs the boot loader as an administrator would (boot_recipe/install).
+No loop device is needed, and no root: the root file system is copied to its place in the disk, and the guest itself,
+once started on it with qemu's -kernel, installs the boot loader as an administrator would (boot_recipe/install).
 """
 
 from __future__ import annotations

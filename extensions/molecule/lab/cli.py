@@ -26,6 +26,7 @@ from lab.state import State, state_folder
 
 BOOTS = {"reboot": reboot, "reset": reset}
 PLUGS = {"unplug": unplug, "plug": plug}
+ON_FOLDER = {"demo": demo, "watch": watch}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,6 +95,12 @@ def _guests(options: argparse.Namespace) -> list[str]:
     return options.guests or os.environ.get("FLEET_NETCONSOLE_GUESTS", "").split() or list(USUAL_GUESTS)
 
 
+def _words(options: argparse.Namespace) -> list[str]:
+    """The command that follows, without the -- in front of it."""
+    words: list[str] = options.words
+    return words[1:] if words[:1] == ["--"] else words
+
+
 def _status(folder: Path) -> int:
     if not (folder / "lab.json").exists():
         print(f"no lab in {folder}")
@@ -124,7 +131,7 @@ def _command(options: argparse.Namespace, folder: Path) -> int:
     elif options.command == "status":
         return _status(folder)
     elif options.command == "ssh":
-        words = options.words[1:] if options.words[:1] == ["--"] else options.words
+        words = _words(options)
         ssh = ssh_command(folder, options.guest)
         os.execvp(ssh[0], [*ssh, *words])
     elif options.command in BOOTS:
@@ -132,16 +139,12 @@ def _command(options: argparse.Namespace, folder: Path) -> int:
     elif options.command in PLUGS:
         PLUGS[options.command](folder, options.guest, options.interface)
     elif options.command == "record":
-        words = options.words[1:] if options.words[:1] == ["--"] else options.words
         with recording(State.load(folder), options.segment, options.file):
-            run(words)
+            run(_words(options))
     elif options.command == "run":
-        words = options.words[1:] if options.words[:1] == ["--"] else options.words
-        return run_guarded(folder, _guests(options), words)
-    elif options.command == "demo":
-        demo(folder)
-    elif options.command == "watch":
-        watch(folder)
+        return run_guarded(folder, _guests(options), _words(options))
+    elif options.command in ON_FOLDER:
+        ON_FOLDER[options.command](folder)
     return 0
 
 

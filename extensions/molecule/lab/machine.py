@@ -74,8 +74,8 @@ def accelerator(*, kvm: bool) -> list[str]:
 
 
 def clock_words(*, kvm: bool) -> list[str]:
-    """Kernel words for the clock. The emulated TSC is calibrated while others use the processor, and drifts; the HPET is
-    the host's own clock."""
+    """Kernel words for the clock."""
+    # The emulated TSC is calibrated while others use the processor, and drifts; the HPET is the host's own clock.
     return [] if kvm else ["clocksource=hpet"]
 
 

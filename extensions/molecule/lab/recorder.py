@@ -9,6 +9,7 @@ A segment is a multicast group of loopback, and what its guests send is there fr
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 import threading
@@ -51,7 +52,7 @@ def datagram(frame: bytes) -> Datagram | None:
 
 @contextmanager
 def recording(state: State, segment: str, path: Path) -> Iterator[None]:
-    """Append what is sent on a segment during the block to a file: a JSON line each, with the host's time of arrival."""
+    """Write what is sent over a segment during the block to a file: JSON lines, with the host's time of arrival."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener, open(path, "w", encoding="utf-8") as record:
         group = state.segment_group(segment)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -59,7 +60,6 @@ def recording(state: State, segment: str, path: Path) -> Iterator[None]:
         listener.bind((group, state.segment_port))
         membership = socket.inet_aton(group) + socket.inet_aton("127.0.0.1")
         listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-        listener.settimeout(0.2)
         ended = threading.Event()
         thread = threading.Thread(target=_listen, args=(listener, record, ended), daemon=True)
         thread.start()
@@ -72,10 +72,9 @@ def recording(state: State, segment: str, path: Path) -> Iterator[None]:
 
 def _listen(listener: socket.socket, record: IO[str], ended: threading.Event) -> None:
     while not ended.is_set():
-        try:
-            found = datagram(listener.recv(65536))
-        except TimeoutError:
+        if not select.select([listener], [], [], 0.2)[0]:
             continue
+        found = datagram(listener.recv(65536))
         if found is not None:
             line = json.dumps({"received": time.time(), **asdict(found)})
             print(line, file=record, flush=True)

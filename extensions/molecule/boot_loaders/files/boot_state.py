@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print as JSON how a guest is configured to boot and how it was booted.
 
-Its own reading of the kernel's command line, so that the collection is not measured by itself. Source: next_arg() of the
-kernel's lib/cmdline.c.
+Its own reading of the kernel's command line, so that the collection is not measured by itself.
+Source: next_arg() of the kernel's lib/cmdline.c.
 """
 
 from __future__ import annotations

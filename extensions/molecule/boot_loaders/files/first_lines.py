@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Say as JSON what a recording (`lab record`) holds of a boot's first messages.
 
-first: kernel time of the earliest message, in s. sent_at: kernel time of the message that the kernel logged when netconsole
-came up, which is when the first datagram left (earlier messages are sent after the fact). release: the kernels named.
+first: kernel time of the earliest message, in s. sent_at: kernel time at which the kernel logged that netconsole is up:
+then the first datagram left (earlier messages are sent after the fact). release: the kernels named.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ HEADER = re.compile(r"\d+,(?P<sequence>\d+),(?P<microseconds>\d+),[^;]*;(?P<text
 def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     """What the assertions look at."""
     extended = [found for record in records if record["port"] == EXTENDED and (found := HEADER.match(record["text"]))]
-    times = [int(found["microseconds"]) / 1e6 for found in extended]
-    up = [time for time, found in zip(times, extended) if "netconsole: network logging started" in found["text"]]
+    times = [_seconds(found) for found in extended]
+    up = [_seconds(found) for found in extended if "netconsole: network logging started" in found["text"]]
     releases = {found[1] for record in extended if (found := re.search(r"Linux version (\S+)", record["text"]))}
     return {
         "extended": {"lines": len(extended), "first": min(times, default=None), "sent_at": min(up, default=None)},
@@ -33,5 +33,11 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _seconds(header: re.Match[str]) -> float:
+    return int(header["microseconds"]) / 1e6
+
+
 if __name__ == "__main__":
-    print(json.dumps(summary([json.loads(line) for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()])))
+    print(
+        json.dumps(summary([json.loads(line) for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()]))
+    )
