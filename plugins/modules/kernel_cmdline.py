@@ -74,12 +74,15 @@ options:
     description:
       - The boot loader. V(auto) finds it and says why in RV(boot_loader). It is an error when none is found, or
         more than one and the firmware does not tell which one started the running kernel.
-      - V(grub) is GRUB 2 of Debian and Ubuntu. V(grub_suse) is that of SUSE.
+      - V(grub) is GRUB 2 of Debian and Ubuntu. V(grub_bls) is that of Fedora and RHEL, with entry files. V(grub_suse) is that
+        of SUSE.
       - V(systemd-boot) is systemd-boot with entry files, V(uki) are unified kernel images made by kernel-install and ukify.
       - V(extlinux) is a configuration file of EXTLINUX or U-Boot written by hand, V(u-boot-menu) one made by
         C(u-boot-update).
+      - V(raspberry-pi) is C(cmdline.txt). V(rpm-ostree) is a running image-based host, V(bootc) an image that is being
+        built. V(zipl) is that of IBM Z.
     type: str
-    choices: [auto, grub, grub_suse, systemd-boot, uki, extlinux, u-boot-menu]
+    choices: [auto, grub, grub_bls, grub_suse, systemd-boot, uki, extlinux, u-boot-menu, raspberry-pi, rpm-ostree, bootc, zipl]
     default: auto
   root_path:
     description:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._command_line import CommandLineError, Parameter, format_word
+from .._command_line import CommandLineError, Parameter, Word, format_word, parse, satisfied
 
 _BARE = re.compile(r"[A-Za-z0-9_+=.,:/@%-]+")
 _BLANK = " \t"
@@ -64,6 +64,27 @@ def spans(text: str) -> list[tuple[int, int, str]]:
     if lexer.position < len(text):
         raise GrubScriptError(f"GRUB ends the command at the unquoted {text[lexer.position]!r} of {text!r}")
     return lexer.spans
+
+
+def change_text(text: str, parameters: t.Iterable[Parameter]) -> str:
+    """A text of GRUB's language, such as "options" of an entry file, with the declared parameters; the rest stays.
+
+    Raises CommandLineError for a value that does not get through GRUB, GrubScriptError for a text that GRUB cuts.
+    """
+    for parameter in parameters:
+        line = parse(join(argument for _first, _last, argument in spans(text)))
+        if satisfied(line, [parameter]):
+            continue
+        any_value = parameter.present or parameter.value is None
+        if parameter.unique or not parameter.present:
+            for first, last, argument in reversed(spans(text)):
+                word = Word("", join([argument]))
+                if word.key == parameter.key and (any_value or word.value == parameter.value):
+                    before = text[:first].rstrip(" \t")
+                    text = before + text[last:] if before else text[:first] + text[last:].lstrip(" \t")
+        if parameter.present:
+            text = f"{text} {quote(parameter)}" if text.strip() else quote(parameter)
+    return text
 
 
 def _argument(argument: str) -> str:

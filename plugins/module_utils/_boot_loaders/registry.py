@@ -10,20 +10,29 @@ import typing as t
 
 from .extlinux import Extlinux, UBootMenu
 from .grub import DebianGrub, SuseGrub
+from .grub_bls import BlsGrub
 from .host import Host
 from .interface import BootLoader, BootLoaderError, latin
+from .ostree import Bootc, RpmOstree
+from .raspberry_pi import RaspberryPi
 from .systemd_boot import SystemdBoot
 from .uki import UnifiedKernelImage
+from .zipl import Zipl
 
 LOADERS: dict[str, type[BootLoader]] = {
     loader.name: loader
     for loader in (
         DebianGrub,
+        BlsGrub,
         SuseGrub,
         SystemdBoot,
         UnifiedKernelImage,
         Extlinux,
         UBootMenu,
+        RaspberryPi,
+        RpmOstree,
+        Bootc,
+        Zipl,
     )
 }
 _EFI_VARIABLES = "/sys/firmware/efi/efivars"

@@ -17,7 +17,7 @@ from .._command_line import Parameter, parse, satisfied
 from . import esp, kernel_install
 from .interface import BootLoader, BootLoaderError, Entry, FileChange, Plan, changed_line, file_change, latin
 
-_OPTIONS = re.compile(r"(?m)^([ \t]*options[ \t]+)([^\r\n]*?)([ \t]*)$")
+OPTIONS = re.compile(r"(?m)^([ \t]*options[ \t]+)([^\r\n]*?)([ \t]*)$")
 
 
 class SystemdBoot(BootLoader):
@@ -67,7 +67,7 @@ class SystemdBoot(BootLoader):
 
 def options_of(text: str) -> str:
     """The command line of an entry file: several "options" are joined by a blank."""
-    return " ".join(found.group(2) for found in _OPTIONS.finditer(text))
+    return " ".join(found.group(2) for found in OPTIONS.finditer(text))
 
 
 def with_options(text: str, parameters: t.Sequence[Parameter]) -> str:
@@ -79,7 +79,7 @@ def with_options(text: str, parameters: t.Sequence[Parameter]) -> str:
 
 
 def _with_one(text: str, parameter: Parameter) -> str:
-    found = list(_OPTIONS.finditer(text))
+    found = list(OPTIONS.finditer(text))
     if not found:
         start = "" if text.endswith("\n") or not text else "\n"
         return f"{text}{start}options {changed_line('', [parameter])}\n"
