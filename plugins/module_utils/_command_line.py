@@ -32,7 +32,7 @@ DEFAULT_COMMAND_LINE_SIZE = 2048
 
 
 class CommandLineError(ValueError):
-    """A parameter that the kernel's command line cannot hold, or a line that cannot be changed: the message says why."""
+    """A parameter that the kernel's command line cannot hold, or a line that cannot be changed: it says why."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,7 @@ def foreign_words(line: CommandLine, parameters: t.Iterable[Parameter]) -> list[
     """Name and value of each word that none of the declared parameters speaks of, in their order."""
     declared = list(parameters)
     return [
-        (word.name, word.value)
-        for word in line.words
-        if not any(_speaks_of(parameter, word) for parameter in declared)
+        (word.name, word.value) for word in line.words if not any(_speaks_of(parameter, word) for parameter in declared)
     ]
 
 
@@ -240,8 +238,8 @@ def _without(line: CommandLine, numbers: t.Sequence[int]) -> CommandLine:
 def _check_closed(word: Word) -> None:
     if not word.closed:
         raise CommandLineError(
-            f"the command line has a quote that is never closed, in {word.text!r}: the kernel reads all that follows as "
-            "a part of that word; correct it first"
+            f"the command line has a quote that is never closed, in {word.text!r}: the kernel reads all that follows "
+            "as a part of that word; correct it first"
         )
 
 
@@ -273,8 +271,8 @@ def _check_pair(one: Parameter, other: Parameter) -> None:
             raise CommandLineError(f"{one} is given twice")
         if one.unique or other.unique:
             raise CommandLineError(
-                f"{one.name} is given twice with different values ({one.value!r}, {other.value!r}): set unique to false "
-                "in both for values side by side"
+                f"{one.name} is given twice with different values ({one.value!r}, {other.value!r}): set unique to "
+                "false in both for values side by side"
             )
         return
     if one.present != other.present:

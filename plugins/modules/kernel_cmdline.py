@@ -14,13 +14,13 @@ description:
   - Adds, changes or removes parameters of the kernel's command line, for every boot entry that there is and for
     kernels that are installed later.
   - Knows the boot loaders that O(boot_loader) lists, quotes as each of them needs it, and reads back afterwards what
-    the boot loader would hand to the kernel. When that is not what was declared, or the boot loader's own program fails,
-    every file is put back as it was.
+    the boot loader would hand to the kernel. When that is not what was declared, or the boot loader's own program
+    fails, every file is put back as it was.
   - Parameters that are not declared stay as they are, with their order and spelling.
   - Never reboots. RV(reboot_required) says whether the running kernel differs from what is declared.
 notes:
-  - A new parameter comes after the others, in front of C(--). For GRUB, it comes at the end of C(GRUB_CMDLINE_LINUX), so
-    that recovery entries have it, too, and what stands in C(GRUB_CMDLINE_LINUX_DEFAULT) comes after it. The last
+  - A new parameter comes after the others, in front of C(--). For GRUB, it comes at the end of C(GRUB_CMDLINE_LINUX),
+    so that recovery entries have it, too, and what stands in C(GRUB_CMDLINE_LINUX_DEFAULT) comes after it. The last
     C(console=) is the one that becomes C(/dev/console).
   - The kernel's command line has no escapes. A value cannot contain a double quote. GRUB changes backslashes and single
     quotes on the way to the kernel, U-Boot changes these and C($). Such values are refused.
@@ -60,7 +60,7 @@ options:
       state:
         description:
           - V(present) adds it.
-          - V(absent) removes the parameter with this O(parameters[].value) or, without one, every parameter of that name.
+          - V(absent) removes the parameter with this O(parameters[].value) or, without one, each one of that name.
         type: str
         choices: [present, absent]
         default: present
@@ -74,15 +74,28 @@ options:
     description:
       - The boot loader. V(auto) finds it and says why in RV(boot_loader). It is an error when none is found, or
         more than one and the firmware does not tell which one started the running kernel.
-      - V(grub) is GRUB 2 of Debian and Ubuntu. V(grub_bls) is that of Fedora and RHEL, with entry files. V(grub_suse) is that
-        of SUSE.
-      - V(systemd-boot) is systemd-boot with entry files, V(uki) are unified kernel images made by kernel-install and ukify.
+      - V(grub) is GRUB 2 of Debian and Ubuntu. V(grub_bls) is that of Fedora and RHEL, with entry files. V(grub_suse)
+        is that of SUSE.
+      - V(systemd-boot) is systemd-boot with entry files, V(uki) are unified kernel images made by kernel-install
+        and ukify.
       - V(extlinux) is a configuration file of EXTLINUX or U-Boot written by hand, V(u-boot-menu) one made by
         C(u-boot-update).
       - V(raspberry-pi) is C(cmdline.txt). V(rpm-ostree) is a running image-based host, V(bootc) an image that is being
         built. V(zipl) is that of IBM Z.
     type: str
-    choices: [auto, grub, grub_bls, grub_suse, systemd-boot, uki, extlinux, u-boot-menu, raspberry-pi, rpm-ostree, bootc, zipl]
+    choices:
+      - auto
+      - grub
+      - grub_bls
+      - grub_suse
+      - systemd-boot
+      - uki
+      - extlinux
+      - u-boot-menu
+      - raspberry-pi
+      - rpm-ostree
+      - bootc
+      - zipl
     default: auto
   root_path:
     description:

@@ -9,7 +9,6 @@ from __future__ import annotations
 # EXTLINUX hands the text after APPEND on as it stands. U-Boot replaces "$" and takes quotes and backslashes off
 # (cli_simple_process_macros() of common/cli_simple.c). u-boot-update (package u-boot-menu) writes extlinux.conf from
 # shell variables, through an echo that may interpret backslashes.
-
 import re
 import typing as t
 
@@ -49,7 +48,7 @@ class Extlinux(BootLoader):
         path = configuration(self)
         return f"{path} exists" if path and not has_generator(self) else None
 
-    def read(self, parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
+    def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
         """Every label with a kernel."""
         return tuple(Entry(label, line) for label, line in lines(self._text()[1]).items())
 
@@ -82,7 +81,9 @@ class UBootMenu(BootLoader):
     settings = "/etc/default/u-boot"
     drop_in = "/etc/u-boot-menu/conf.d/zz-fleet-netconsole.conf"
     configuration = "/boot/extlinux/extlinux.conf"
-    _header = "# Kernel parameters that the Ansible module fleet.netconsole.kernel_cmdline was given. Change them there.\n"
+    _header = (
+        "# Kernel parameters that the Ansible module fleet.netconsole.kernel_cmdline was given. Change them there.\n"
+    )
     _default = "ro quiet"
     _evaluate = """
 for file in /etc/default/u-boot /usr/share/u-boot-menu/conf.d/*.conf /etc/u-boot-menu/conf.d/*.conf
@@ -180,7 +181,7 @@ def has_generator(loader: BootLoader) -> bool:
 
 
 def check_u_boot(loader: BootLoader, parameters: t.Iterable[Parameter]) -> None:
-    """Raise CommandLineError for a value that U-Boot would change. EXTLINUX itself has its ldlinux.sys beside the file."""
+    """Raise CommandLineError for a value that U-Boot would change. EXTLINUX has its ldlinux.sys beside the file."""
     path = configuration(loader) or CONFIGURATIONS[0]
     if loader.host.exists(f"{path.rsplit('/', 1)[0]}/ldlinux.sys"):
         return
@@ -188,8 +189,8 @@ def check_u_boot(loader: BootLoader, parameters: t.Iterable[Parameter]) -> None:
         found = re.search(r"[$'\\]", str(parameter)) if parameter.present else None
         if found:
             raise CommandLineError(
-                f"{str(parameter)!r}: U-Boot does not hand {found.group()!r} on unchanged (and there is no ldlinux.sys of "
-                f"EXTLINUX beside {path})"
+                f"{str(parameter)!r}: U-Boot does not hand {found.group()!r} on unchanged (and there is no "
+                f"ldlinux.sys of EXTLINUX beside {path})"
             )
 
 

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-# GRUB's blscfg command runs "options" as a command of its own language, so that GRUB's quoting holds there, and fills in
-# $kernelopts and $tuned_params from grubenv. grubby deletes every value of a name when one is added, and does not find
-# values with "+" or spaces when one is removed: the files that it would write are written here, all of them:
+# GRUB's blscfg command runs "options" as a command of its own language, so that GRUB's quoting holds there, and fills
+# in $kernelopts and $tuned_params from grubenv. grubby deletes every value of a name when one is added, and does not
+# find values with "+" or spaces when one is removed: the files that it would write are written here, all of them:
 # the entries, kernelopts in grubenv (RHEL 8), GRUB_CMDLINE_LINUX (what grub2-mkconfig takes), /etc/kernel/cmdline (what
 # kernel-install takes for a later kernel).
-
 import re
 import typing as t
 
@@ -36,11 +35,16 @@ class BlsGrub(BootLoader):
     def detect(self) -> str | None:
         """grub.cfg of the name that Fedora and SUSE use, and entry files, without systemd-boot or ostree."""
         found = esp.entries(self.host)
-        if not found or not self.host.exists(CONFIGURATION) or self.host.exists(BOOTED) or esp.has_systemd_boot(self.host):
+        if (
+            not found
+            or not self.host.exists(CONFIGURATION)
+            or self.host.exists(BOOTED)
+            or esp.has_systemd_boot(self.host)
+        ):
             return None
         return f"{CONFIGURATION} and {found[0]} exist"
 
-    def read(self, parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
+    def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
         """Every entry file, and the sources of later ones."""
         variables = self._variables()
         try:

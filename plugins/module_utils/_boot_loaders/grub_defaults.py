@@ -9,7 +9,6 @@ from __future__ import annotations
 # GRUB_CMDLINE_LINUX stands in every entry, GRUB_CMDLINE_LINUX_DEFAULT after it in all but the recovery entries
 # (/etc/grub.d/10_linux). New parameters go into the first one, so that a recovery boot has them, too. One that the
 # second one already has is left where it is.
-
 import typing as t
 from dataclasses import dataclass
 
@@ -72,7 +71,7 @@ def change_settings(
             settings = _remove(settings, texts, parameter)
         if parameter.present:
             word = grub_script.quote(parameter)
-            texts[target] = _append(texts[target], word, own_file=drop_ins)
+            texts[target] = _append(texts[target], word)
             settings = Settings((*settings.linux, _kernel_word(grub_script.words(word)[0])), settings.default)
     if texts[DROP_IN] is not None and _is_empty(texts[DROP_IN] or ""):
         texts[DROP_IN] = None
@@ -142,7 +141,7 @@ def _remove_one(path: str, text: str, variable: str, parameter: Parameter) -> st
     return None
 
 
-def _append(text: str | None, word: str, *, own_file: bool) -> str:
+def _append(text: str | None, word: str) -> str:
     try:
         found = shell.assignments(text or "", LINUX)
     except shell.ShellError as error:

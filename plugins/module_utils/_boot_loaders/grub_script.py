@@ -10,7 +10,6 @@ from __future__ import annotations
 # blanks; then the linux command (grub-core/lib/cmdline.c) joins the words again. That puts a backslash before each
 # backslash and quote, which the kernel takes literally, and double quotes around a word with spaces. So no value with
 # a backslash or a single quote reaches the kernel unchanged, but for \xNN, which GRUB leaves alone.
-
 import re
 import typing as t
 
@@ -34,8 +33,8 @@ def quote(parameter: Parameter) -> str:
     bad = _SPECIAL.search(text)
     if bad:
         raise CommandLineError(
-            f"{text!r}: GRUB puts a backslash before {bad.group()!r} on its way to the kernel, which takes it literally: "
-            "no quoting gets this value through GRUB"
+            f"{text!r}: GRUB puts a backslash before {bad.group()!r} on its way to the kernel, which takes it "
+            "literally: no quoting gets this value through GRUB"
         )
     return text if _BARE.fullmatch(text) else f"'{text}'"
 

@@ -34,7 +34,7 @@ class HostError(Exception):
 
 
 class Host:
-    """Files by their path as the host itself sees them, such as /etc/default/grub. Links are followed within the root."""
+    """Files by their path as the host itself sees them, such as /etc/default/grub. Links stay within the root."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = os.path.abspath(root)
@@ -118,7 +118,9 @@ class Host:
         """Where a path of the host is for this process. Links are followed as if the root were "/"."""
         if self.is_running:
             return os.path.realpath(path)
-        parts, done, links = [part for part in path.split("/") if part][::-1], [], 0
+        parts = [part for part in path.split("/") if part][::-1]
+        done: list[str] = []
+        links = 0
         while parts:
             part = parts.pop()
             if part == ".":

@@ -88,7 +88,7 @@ class BootLoader(abc.ABC):
 
     @abc.abstractmethod
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
-        """What has to be done for the declared parameters. Changes nothing. Raises BootLoaderError, CommandLineError."""
+        """What has to be done for the declared parameters. Raises BootLoaderError, CommandLineError."""
 
     def verify(self, plan: Plan, parameters: t.Sequence[Parameter]) -> list[str]:
         """What is wrong when the entries are read back after the plan: one sentence for each mistake."""

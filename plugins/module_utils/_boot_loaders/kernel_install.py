@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-# Without the file, kernel-install (90-loaderentry.install, 60-ukify.install) takes /usr/lib/kernel/cmdline, and without that
-# the running kernel's line. Runs of white space become one blank, also within quotes.
-
+# Without the file, kernel-install (90-loaderentry.install, 60-ukify.install) takes /usr/lib/kernel/cmdline, and without
+# that the running kernel's line. Runs of white space become one blank, also within quotes.
 import typing as t
 from dataclasses import dataclass
 
@@ -57,7 +56,7 @@ def change_line(
     """The line with the declared parameters.
 
     Where there is no file, it is made from template (an entry's line) if needed, or if the running kernel does not have
-    a parameter that is to be present. It goes again as soon as nothing differs from what it was made from, but for keep.
+    a parameter that is to be present. Without keep, it goes again as soon as it says what it was made from.
     """
     content = host.read(FILE)
     if content is None:

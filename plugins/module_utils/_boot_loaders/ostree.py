@@ -8,7 +8,6 @@ from __future__ import annotations
 
 # rpm-ostree keeps the line itself: "rpm-ostree kargs" prints that of the next boot. A bootc image has TOML files in
 # /usr/lib/bootc/kargs.d, whose lists of strings are put together (bootc-kargs.d(7)).
-
 import json
 import re
 import typing as t
@@ -35,7 +34,7 @@ class RpmOstree(BootLoader):
             return None
         return f"{BOOTED} and rpm-ostree exist"
 
-    def read(self, parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
+    def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
         """What rpm-ostree prints. Later deployments take it over."""
         program = self.host.program("rpm-ostree") or "rpm-ostree"
         try:
@@ -43,7 +42,9 @@ class RpmOstree(BootLoader):
         except CommandError as error:
             raise BootLoaderError(str(error)) from error
         if done.returncode:
-            raise BootLoaderError(f"'rpm-ostree kargs' failed with exit status {done.returncode}: {done.stderr.strip()}")
+            raise BootLoaderError(
+                f"'rpm-ostree kargs' failed with exit status {done.returncode}: {done.stderr.strip()}"
+            )
         return (Entry(NEXT_BOOT, done.stdout.strip("\n")),)
 
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
@@ -82,7 +83,7 @@ class Bootc(BootLoader):
             return None
         return "/usr/lib/bootc exists"
 
-    def read(self, parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
+    def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
         """All files of the folder together."""
         paths = self.host.glob(KARGS_FOLDER, "*.toml")
         return (Entry(KARGS_FOLDER, " ".join(word for path in paths for word in self._words(path))),)
@@ -117,7 +118,7 @@ class Bootc(BootLoader):
         except ValueError:
             words = None
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise BootLoaderError(f"{path} has no plain list kargs = [\"…\"]: it cannot be read safely")
+            raise BootLoaderError(f'{path} has no plain list kargs = ["…"]: it cannot be read safely')
         return words
 
     def _file(self, path: str, words: t.Sequence[str]) -> tuple[FileChange, ...]:

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-# PE format: the offset of the PE header stands at 0x3c; the COFF header has the number of sections at 2 and the size of the
-# optional header at 16; each section header is 40 bytes: name (8), virtual size, address, size of the data, its offset.
-
+# PE format: the offset of the PE header stands at 0x3c; the COFF header has the number of sections at 2 and the size of
+# the optional header at 16; each section header is 40 bytes: name (8), virtual size, address, size of the
+# data, its offset.
 import struct
 
 _SECTION_SIZE = 40

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-# Raspberry Pi OS keeps the file in /boot/firmware (since Debian 12; before in /boot, where a note stands now) and kernel packages leave
-# it alone. Debian's package raspi-firmware writes it anew with every kernel (z50-raspi-firmware), with the text of
-# /etc/default/raspi-extra-cmdline at the end.
-
+# Raspberry Pi OS keeps the file in /boot/firmware (before Debian 12 in /boot, where a note stands now), and kernel
+# packages leave it alone. Debian's package raspi-firmware writes it anew with every kernel (z50-raspi-firmware), with
+# the text of /etc/default/raspi-extra-cmdline at the end.
 import typing as t
 
 from .._command_line import Parameter, parse, satisfied

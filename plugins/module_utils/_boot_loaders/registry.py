@@ -40,7 +40,7 @@ _VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"  # systemd's boot loader interf
 
 
 def choose(host: Host, name: str) -> tuple[BootLoader, str]:
-    """The boot loader and why it is this one; name "auto" looks for it. Raises BootLoaderError when that is not clear."""
+    """The boot loader and why it is this one; name "auto" looks for it. Raises BootLoaderError when it is not clear."""
     if not host.is_folder("/"):
         raise BootLoaderError(f"root_path {host.root} is no folder")
     if name != "auto":
@@ -79,6 +79,7 @@ def _running(host: Host, detected: t.Sequence[tuple[BootLoader, str]]) -> tuple[
     """The one that the firmware's variables name as what booted the running system."""
     if not host.is_running:
         return None
+    wanted: tuple[str, ...]
     stub, loader_info = _variable(host, "StubInfo"), _variable(host, "LoaderInfo")
     if stub:
         wanted, why = ("uki",), f"the running kernel was started by {stub}"
@@ -95,4 +96,8 @@ def _running(host: Host, detected: t.Sequence[tuple[BootLoader, str]]) -> tuple[
 def _variable(host: Host, name: str) -> str:
     """An EFI variable's text, empty when there is none: 4 bytes of attributes, then UTF-16."""
     content = host.read(f"{_EFI_VARIABLES}/{name}-{_VENDOR}")
-    return "" if content is None else latin(content[4:].decode("utf-16-le", "replace").encode("latin-1", "replace")).rstrip("\0")
+    return (
+        ""
+        if content is None
+        else latin(content[4:].decode("utf-16-le", "replace").encode("latin-1", "replace")).rstrip("\0")
+    )

@@ -73,10 +73,13 @@ def append(text: str, assignment: Assignment, word: str) -> str:
 def remove(text: str, assignment: Assignment, spans: t.Iterable[tuple[int, int]]) -> str:
     """The file without parts of an assignment's value, given as positions in the value."""
     wanted = {number for first, last in spans for number in range(first, last)}
+    ends = {piece.end for piece in assignment.pieces}
     for piece in reversed(_by_position(assignment, wanted)):
         if piece.expansion:
             raise ShellError(f"{piece.character} is filled in by the shell")
-        text = text[: piece.start] + text[piece.end :]
+        # A single quote within single quotes: '\'' goes as a whole, which joins what is before and after it.
+        whole = text[piece.start - 1 : piece.end + 1] == "'\\''" and piece.start not in ends
+        text = text[: piece.start - whole] + text[piece.end + whole :]
     return text
 
 

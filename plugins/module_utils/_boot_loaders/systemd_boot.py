@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-# systemd-boot hands the text of "options" on as it stands: it has no quoting (Boot Loader Specification, type 1). Entries
-# of the kernels that are there are changed in place. kernel-install gives later kernels the text of /etc/kernel/cmdline,
-# where runs of white space become one blank, also within quotes (90-loaderentry.install, 60-ukify.install).
-
+# systemd-boot hands the text of "options" on as it stands: it has no quoting (Boot Loader Specification, type 1).
+# Entries of the kernels that are there are changed in place. kernel-install gives later kernels the text of
+# /etc/kernel/cmdline, where runs of white space become one blank, also within quotes (90-loaderentry.install,
+# 60-ukify.install).
 import re
 import typing as t
 
@@ -31,7 +31,7 @@ class SystemdBoot(BootLoader):
         found = esp.entries(self.host)
         return f"{loader} and {found[0]} exist" if loader and found else None
 
-    def read(self, parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
+    def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
         """Every entry that boots Linux, and the line of a kernel that is installed later."""
         return (*(Entry(path, options_of(text)) for path, text in self._texts().items()), *self._future())
 

@@ -171,9 +171,7 @@ def _shown(content: bytes | None) -> str:
 
 
 def _actions(planned: Plan) -> tuple[str, ...]:
-    verbs = [
-        f"{'remove' if change.after is None else 'write'} {change.path}" for change in planned.files
-    ]
+    verbs = [f"{'remove' if change.after is None else 'write'} {change.path}" for change in planned.files]
     return (*verbs, *(f"run {' '.join(command.argv)}" for command in planned.commands))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 # systemd-stub takes the section .cmdline. kernel-install with layout=uki makes the image anew through ukify
 # (60-ukify.install), from /etc/kernel/cmdline.
-
 import re
 import typing as t
 
@@ -33,7 +32,7 @@ class UnifiedKernelImage(BootLoader):
         found = esp.images(self.host)
         return f"{found[0]} exists" if found else None
 
-    def read(self, parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
+    def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
         """Each image's section .cmdline, and the line of a kernel that is installed later."""
         entries = tuple(Entry(path, self._line(path)) for path in esp.images(self.host))
         future = kernel_install.read_line(self.host)
@@ -63,11 +62,13 @@ class UnifiedKernelImage(BootLoader):
             raise BootLoaderError(f"{path} cannot be read: {error}") from error
         if content is None:
             raise BootLoaderError(
-                f"{path} has no command line of its own (no section .cmdline): what its boot loader gives it is not known"
+                f"{path} has no command line of its own (no section .cmdline): it boots with what its loader gives it"
             )
         return latin(content).rstrip("\0\n ").lstrip(" ")
 
-    def _expected(self, entry: Entry, parameters: t.Sequence[Parameter], made_from: str, wrong: t.Sequence[Entry]) -> Entry:
+    def _expected(
+        self, entry: Entry, parameters: t.Sequence[Parameter], made_from: str, wrong: t.Sequence[Entry]
+    ) -> Entry:
         """Exact where the image was made from the very line that it will be made from again."""
         if entry not in wrong:
             return entry

@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-# zipl.conf(5): a value stands bare or within one kind of quotes, and there is no escape. Entry files (Boot Loader Specification)
-# have the text as it stands.
-
+# zipl.conf(5): a value stands bare or within one kind of quotes, and there is no escape. Entry files (Boot Loader
+# Specification) have the text as it stands.
 import re
 import typing as t
 
@@ -30,7 +29,7 @@ class Zipl(BootLoader):
         """zipl's configuration."""
         return f"{CONFIGURATION} exists" if self.host.exists(CONFIGURATION) else None
 
-    def read(self, parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
+    def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
         """Each section with parameters, and each entry file."""
         text = latin(self.host.read(CONFIGURATION) or b"")
         sections = [Entry(name, _unquoted(value)) for name, value, _at in _sections(text)]
@@ -59,7 +58,9 @@ class Zipl(BootLoader):
             return Plan(after=tuple(after))
         program = self.host.program("zipl")
         if program is None:
-            raise BootLoaderError("zipl is missing, which writes the boot record: install the package s390utils or s390-tools")
+            raise BootLoaderError(
+                "zipl is missing, which writes the boot record: install the package s390utils or s390-tools"
+            )
         # The boot record is made from the files: running zipl again after they were put back takes it back.
         return Plan(tuple(files), (Command((program,), "s390-tools", undo=(program,)),), (), tuple(after))
 

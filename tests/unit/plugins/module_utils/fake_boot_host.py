@@ -17,7 +17,6 @@ import subprocess
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.host import Host
 from ansible_collections.fleet.netconsole.plugins.module_utils._command import CompletedCommand
 
-MACHINE = {"usr/sbin", "usr/bin", "etc/default"}
 KERNELS = ("6.12.1", "6.12.2")
 
 
@@ -74,7 +73,7 @@ def update_grub(host, argv):
         files = files[:1]
     script = (
         'for f in "$@"; do if [ -e "$f" ]; then . "$f"; fi; done; '
-        "printf '%s\\n%s\\n' \"$GRUB_CMDLINE_LINUX\" \"$GRUB_CMDLINE_LINUX_DEFAULT\""
+        'printf \'%s\\n%s\\n\' "$GRUB_CMDLINE_LINUX" "$GRUB_CMDLINE_LINUX_DEFAULT"'
     )
     linux, default = host.shell(["sh", "-c", script, "sh", *files]).stdout.splitlines()
     rows = ["### BEGIN /etc/grub.d/00_header ###", "set timeout=5", "### END /etc/grub.d/00_header ###"]
@@ -165,7 +164,8 @@ def systemd_boot_machine(root):
     for kernel in KERNELS:
         host.put(
             f"/boot/efi/loader/entries/token-{kernel}.conf",
-            f"title      Debian\nversion    {kernel}\noptions    root=/dev/vda2 ro quiet\nlinux      /token/{kernel}/linux\n",
+            f"title      Debian\nversion    {kernel}\noptions    root=/dev/vda2 ro quiet\n"
+            f"linux      /token/{kernel}/linux\n",
         )
     host.put("/etc/kernel/cmdline", "root=/dev/vda2 ro quiet\n")
     return host
@@ -273,7 +273,9 @@ def rpm_ostree_machine(root):
 def bootc_machine(root):
     """An image that is being built."""
     host = FakeBootHost(root)
-    host.put("/usr/lib/bootc/kargs.d/10-base.toml", 'kargs = ["console=hvc0", "quiet"]\nmatch-architectures = ["x86_64"]\n')
+    host.put(
+        "/usr/lib/bootc/kargs.d/10-base.toml", 'kargs = ["console=hvc0", "quiet"]\nmatch-architectures = ["x86_64"]\n'
+    )
     return host
 
 
@@ -282,7 +284,8 @@ def zipl_machine(root):
     host = FakeBootHost(root, {"zipl": lambda host, argv: None})
     host.put(
         "/etc/zipl.conf",
-        '[defaultboot]\ndefault = linux\n[linux]\ntarget = /boot\nimage = /boot/vmlinuz\nparameters = "root=/dev/dasda1 ro"\n',
+        "[defaultboot]\ndefault = linux\n[linux]\ntarget = /boot\nimage = /boot/vmlinuz\n"
+        'parameters = "root=/dev/dasda1 ro"\n',
     )
     return host
 

@@ -147,9 +147,7 @@ def test_foreign_words():
     assert foreign_words(line, declared) == [("console", "ttyS0"), ("ro", None)]
 
 
-@pytest.mark.parametrize(
-    ("machine", "limit"), [("x86_64", 2047), ("aarch64", 2047), ("armv7l", 1023), ("s390x", 4095)]
-)
+@pytest.mark.parametrize(("machine", "limit"), [("x86_64", 2047), ("aarch64", 2047), ("armv7l", 1023), ("s390x", 4095)])
 def test_machine_limit(machine, limit):
     assert machine_limit(machine) == limit
 
