@@ -117,6 +117,17 @@ def test_the_first_run_keeps_a_copy_of_what_it_changes(machine):
 GENERATED = [name for name in MACHINES if name in ("grub", "grub_suse", "uki", "u-boot-menu", "zipl", "rpm-ostree")]
 
 
+LEFT_HALF_DONE = (
+    "/boot/grub/grub.cfg",
+    "/boot/grub/grub.cfg.new",
+    "/boot/grub2/grub.cfg.new",
+    "/boot/extlinux/extlinux.conf",
+    "/boot/extlinux/extlinux.conf.tmp",
+    "/boot/efi/EFI/Linux/new.efi",
+)
+"""Files that a generator may leave, or leave behind, when it fails."""
+
+
 def _generator(machine):
     return next(name for name in machine.host.programs if name != "ukify")
 
@@ -128,7 +139,7 @@ def _fails_when_it_changes(program, *, break_files):
         if argv[1:] == ["kargs"]:
             return program(host, argv)
         if break_files:
-            for path in ("/boot/grub/grub.cfg", "/boot/extlinux/extlinux.conf", "/boot/efi/EFI/Linux/new.efi"):
+            for path in LEFT_HALF_DONE:
                 if host.is_folder(os.path.dirname(path)):
                     host.put(path, "half of the fi")
             return 1, "", "the disk is on fire"
