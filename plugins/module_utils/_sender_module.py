@@ -13,6 +13,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ._boot_parameter import BootParameterError
+from ._boot_targets import boot_parameters
 from ._configfs import Configfs, ConsoleLoglevel
 from ._declaration import Declaration, declaration_from_options, document
 from ._desired import host_network
@@ -29,7 +30,7 @@ from ._node_service import (
     write_files,
 )
 from ._reconcile import ENGINE_ERRORS, Applied, Plan, apply, plan
-from ._sender_files import DECLARATION, locked, read_json
+from ._sender_files import DECLARATION, EARLY_PARAMETER, locked, read_json
 from ._sender_main import main as engine_main  # the engine of the host: Ansible sends along what is imported
 from ._target_module import fail, finish, result_of
 
@@ -80,9 +81,10 @@ def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
 
 def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
     """Nothing stays on the host: the service of an earlier run goes first, since it would put back what it knows."""
-    declaration = _goodbye(module.params) if module.params["state"] == "absent" else None
+    goes = module.params["state"] == "absent"
+    declaration = _goodbye(module.params) if goes else declaration_from_options(module.params)
+    stored = read_json(DECLARATION) or {}
     node = plan_absent(files=files)
-    declaration = declaration or declaration_from_options(module.params)
     applied = None
     if not module.check_mode:
         stop_service(node, files=files)
@@ -93,7 +95,20 @@ def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
             write_files(node, files=files)
     if not module.check_mode:
         tell_systemd(node, files=files)
-    return _result(module, planned, applied, node)
+    result = _result(module, planned, applied, node)
+    if goes and stored.get("before", {}).get("netconsole_loaded") is False and _is_idle(planned):
+        result["actions"].append("unload module netconsole")
+        if not module.check_mode:
+            Configfs().unload()
+    return result
+
+
+def _is_idle(planned: Plan) -> bool:
+    """Whether nobody else has a use for the loaded module: no target stays, no parameter but that of early boot."""
+    configfs = Configfs()
+    going = {name for name, state in planned.after.items() if state is None}
+    others = [parameter for parameter in boot_parameters(configfs.files) if parameter.source != EARLY_PARAMETER]
+    return configfs.loaded() and not others and set(configfs.targets()) <= going
 
 
 def _goodbye(options: Mapping[str, Any]) -> Declaration:
@@ -124,6 +139,7 @@ def _plan(declaration: Declaration) -> Plan:
 def _before(planned: Plan, stored: Mapping[str, Any] | None) -> dict[str, int]:
     """What the host had before the first run, for state absent: written down once."""
     known: dict[str, int] = dict((stored or {}).get("before", {}))
+    known.setdefault("netconsole_loaded", Configfs().loaded())
     if planned.console_loglevel is not None:
         known.setdefault("console_loglevel", planned.console_loglevel[0])
     return known
