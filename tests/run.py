@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the project's checks in stages and say what they prove: "run.py check" the fast part, "run.py test" everything.
+"""Run the project's checks in stages and say what they prove: "run.py check" the fast part, "run.py test" everything,
+"run.py kernels" the scenario of the sender on each kernel of the lab.
 
 Every stage runs, also after one that failed: one run shows all that is wrong. The status is 0 only if nothing failed.
 """
@@ -15,12 +16,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from lint import run_lint
 from process import CHECKOUT, LOGS, Outcome
 from pytests import run_collection
 from sanity import run_sanity
-from scenarios import run_containers, run_machines
+from scenarios import SENDERS, run_containers, run_machines, run_on_kernel, run_sender
 from units import run_units
 
 Stage = Callable[[], Outcome]
@@ -35,15 +37,19 @@ TEST: dict[str, Stage] = {
     "sanity": run_sanity,
     "containers": run_containers,
     "machines": run_machines,
+    "sender": run_sender,
 }
-PLANS = {"check": CHECK, "test": TEST}
+KERNELS: dict[str, Stage] = {
+    f"sender-{kernel}": partial(run_on_kernel, "sender", kernel, long=True) for kernel in SENDERS
+}
+PLANS = {"check": CHECK, "test": TEST, "kernels": KERNELS}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one plan, or only the stages of it that are named after it."""
     plan = PLANS.get(arguments[0]) if arguments else None
     if plan is None or not set(arguments[1:]) <= set(plan):
-        print(f"usage: run.py {'|'.join(PLANS)} [STAGE...]   stages: {' '.join(TEST)}", file=sys.stderr)
+        print(f"usage: run.py {'|'.join(PLANS)} [STAGE...]   stages: {' '.join((*TEST, *KERNELS))}", file=sys.stderr)
         return 2
     _make_standard_streams_ordinary()
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -11,6 +11,7 @@ a failure or Ctrl-C. What counts is every assert of a scenario, for each host (t
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from installation import install
@@ -29,8 +30,32 @@ def run_machines() -> Outcome:
     return _run_scenario("machines", guests=("log1", "web1", "web2"), timeout=3600)
 
 
-def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float) -> Outcome:
-    log, proofs = LOGS / f"{name}.log", BUILD / f"{name}.proofs"
+SENDERS = {"5.10": "edge510", "6.1": "edge61", "6.12": "edge612", "7": "edge7"}
+"""Kernel and the lab's sender behind the router that runs it."""
+
+
+def run_sender() -> Outcome:
+    """A sender that stays right by itself, with the kernel of Debian's stable suite."""
+    return run_on_kernel("sender", "6.12")
+
+
+def run_on_kernel(
+    name: str, kernel: str, *, others: tuple[str, ...] = ("log1", "router"), long: bool = False
+) -> Outcome:
+    """One scenario with the sender that runs this kernel; `long` with what takes minutes of waiting."""
+    guest = SENDERS[kernel]
+    variables = {
+        "FLEET_NETCONSOLE_LONG": "yes" if long else "",
+        "FLEET_NETCONSOLE_TIMES": str(LOGS / f"{name}-{guest}.times"),
+    }
+    return _run_scenario(name, guests=(*others, guest), timeout=3600, title=f"{name}-{guest}", variables=variables)
+
+
+def _run_scenario(
+    name: str, *, guests: tuple[str, ...], timeout: float, title: str = "", variables: Mapping[str, str] | None = None
+) -> Outcome:
+    title = title or name
+    log, proofs = LOGS / f"{title}.log", BUILD / f"{title}.proofs"
     log.unlink(missing_ok=True)
     proofs.unlink(missing_ok=True)
     proofs.parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +69,7 @@ def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float) -> Outc
         FLEET_NETCONSOLE_LAB=os.environ.get("FLEET_NETCONSOLE_LAB", str(CHECKOUT / ".lab-test")),
         FLEET_NETCONSOLE_GUESTS=" ".join(guests),
         FLEET_NETCONSOLE_PROOFS=str(proofs),
+        **(variables or {}),
     )
     lab = [str(TOOLS / "python"), str(LAB), "run", *(f"--guest={guest}" for guest in guests), "--"]
     molecule = [str(TOOLS / "molecule"), "test", "--scenario-name", name]
