@@ -41,12 +41,14 @@ def main() -> None:
     reached = multi_user()
     targets = {path.name: (path / "enabled").read_text(encoding="ascii").strip() == "1" for path in TARGETS.iterdir()}
     print(
-        json.dumps({
-            "multi_user": reached,
-            "root_mounted": kernel_times(r"EXT4-fs \(vda\): mounted filesystem")[0],
-            "started": kernel_times("netconsole: network logging started"),
-            "targets": targets,
-        })
+        json.dumps(
+            {
+                "multi_user": reached,
+                "root_mounted": kernel_times(r"EXT4-fs \(vda\): mounted filesystem")[0],
+                "started": kernel_times("netconsole: network logging started"),
+                "targets": targets,
+            }
+        )
     )
 
 

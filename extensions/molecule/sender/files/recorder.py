@@ -50,7 +50,9 @@ class Port:
         """The answer to a question about this port."""
         if "text" in question:
             text = str(question["text"]).encode()
-            return sum(text in datagram and question.get("source") in (None, where) for datagram, where in self.datagrams)
+            return sum(
+                text in datagram and question.get("source") in (None, where) for datagram, where in self.datagrams
+            )
         if "from" in question:
             wanted = range(int(str(question["from"])), int(str(question["to"])))
             return len({tick for tick, _source in self.ticks if tick in wanted})
