@@ -46,7 +46,7 @@ KERNELS: dict[str, Stage] = {
     for kernel in SENDERS
     for name, stage in (("engine", partial(run_engine, kernel)), ("sender", partial(run_sender, kernel, long=True)))
 }
-PLANS = {
+PLANS: dict[str, dict[str, Stage]] = {
     "check": CHECK,
     "test": TEST,
     "kernels": KERNELS,
