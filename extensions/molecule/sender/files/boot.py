@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The fleet.netconsole authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a sender's last boot was like, as JSON: seconds since the kernel's start, and the targets as the kernel shows them now."""
+"""What a sender's last boot was like, as JSON: seconds since the kernel's start, and the targets as they are now."""
 
 from __future__ import annotations
 

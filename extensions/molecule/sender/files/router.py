@@ -151,7 +151,7 @@ def announce_ipv6(nic: str, address: str) -> None:
 
 
 def send_icmpv6(nic: str, message: bytes) -> bool:
-    """Send to all nodes of the segment, with the hop limit of 255 that receivers ask for; the kernel adds the checksum."""
+    """Send to all nodes of the segment, with the hop limit that receivers ask for. The kernel adds the checksum."""
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
         raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
         try:
