@@ -37,7 +37,21 @@ BOOT_RECIPE = Path(__file__).resolve().parent / "boot_recipe"
 
 COMMON = ("iproute2", "kmod", "openssh-server", "procps", "python3", "python3-apt", "systemd-sysv")
 MACHINE = (*COMMON, "e2fsprogs", "initramfs-tools", "udev")
-PACKAGES = {"machine": MACHINE, "booting": (*MACHINE, "dosfstools", "linux-base"), "container": COMMON}
+BOOTING = (
+    *("dosfstools", "linux-base"),
+    # What the boot loaders' packages depend on: installed here, where the processor is real.
+    *(
+        "gettext-base",
+        "libdevmapper1.02.1",
+        "libefiboot1t64",
+        "libfreetype6",
+        "libfuse3-4",
+        "python3-pefile",
+        "python3-zstandard",
+        "ucf",
+    ),
+)
+PACKAGES = {"machine": MACHINE, "booting": (*MACHINE, *BOOTING), "container": COMMON}
 """What every guest has. No syslog daemon: what is installed beyond this is a role's doing."""
 
 _EVERY_ARCHIVE = ("rsyslog", "logrotate")
