@@ -34,17 +34,18 @@ TEST: dict[str, Stage] = {
     **CHECK,
     "sanity": run_sanity,
     "containers": run_containers,
-    "kernels": run_kernels,
     "machines": run_machines,
 }
-PLANS = {"check": CHECK, "test": TEST}
+# Not part of TEST: it has not passed on a kernel yet (tests/README.md).
+KERNELS: dict[str, Stage] = {"kernels": run_kernels}
+PLANS = {"check": CHECK, "test": TEST, "kernels": KERNELS}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one plan, or only the stages of it that are named after it."""
     plan = PLANS.get(arguments[0]) if arguments else None
     if plan is None or not set(arguments[1:]) <= set(plan):
-        print(f"usage: run.py {'|'.join(PLANS)} [STAGE...]   stages: {' '.join(TEST)}", file=sys.stderr)
+        print(f"usage: run.py {'|'.join(PLANS)} [STAGE...]   stages: {' '.join((*TEST, *KERNELS))}", file=sys.stderr)
         return 2
     _make_standard_streams_ordinary()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
