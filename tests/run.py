@@ -37,13 +37,12 @@ TEST: dict[str, Stage] = {
     "sanity": run_sanity,
     "containers": run_containers,
     "machines": run_machines,
-    "sender": run_sender,
 }
 PLANS: dict[str, dict[str, Stage]] = {
     "check": CHECK,
     "test": TEST,
+    # No part of TEST: these three have not passed as a whole yet (tests/README.md).
     "kernels": {f"sender-{kernel}": partial(run_sender, kernel, long=True) for kernel in SENDERS},
-    # No part of TEST: these two have not passed yet (tests/README.md).
     "engine": {kernel: partial(run_engine, kernel) for kernel in SENDERS},
     "boot_loaders": {loader: partial(run_boot_loader, loader) for loader in BOOT_LOADERS},
 }
