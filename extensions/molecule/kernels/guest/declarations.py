@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from kernels.guest.ground import Ground, WrongError
-
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Files
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import ENGINE_ERRORS
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import (
@@ -26,6 +24,7 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random
     random_case,
     try_case,
 )
+from kernels.guest.ground import Ground, WrongError
 
 WHOLE = 32
 ASKING = 8

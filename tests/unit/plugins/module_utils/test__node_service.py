@@ -72,10 +72,14 @@ def node(*, active: str = "inactive") -> FakeNode:
 
 
 def present(
-    files: FakeNode, document: dict[str, Any] = DOCUMENT, *, watch: bool = True, early: list[Entry] | None = None
+    files: FakeNode, document: dict[str, Any] | None = None, *, watch: bool = True, early: list[Entry] | None = None
 ) -> NodePlan:
     return plan_present(
-        document, watch=watch, files=files, early=no_early() if early is None else early, python="/usr/bin/python3"
+        document or DOCUMENT,
+        watch=watch,
+        files=files,
+        early=no_early() if early is None else early,
+        python="/usr/bin/python3",
     )
 
 
