@@ -283,4 +283,4 @@ def test_the_unit_is_one_that_systemd_reads(watch: bool) -> None:
 
 
 def test_an_interpreter_in_a_home_folder_can_be_read() -> None:
-    assert "ProtectHome=read-only" in unit_text(watch=True, python="/home/me/venv/bin/python")
+    assert "ProtectHome=read-only" in unit_text(watch=True, python="/root/venv/bin/python")
