@@ -54,7 +54,8 @@ def _whole(case: Case, *, asking: bool) -> Check:
 
     def check(ground: Ground) -> None:
         _start(ground, case)
-        wrong = try_case(case, ground.host(**({} if asking else {"network": NETWORK})))
+        network = {} if asking else {"network": NETWORK}
+        wrong = try_case(case, ground.host(silent=partial(ground.silent, boot=case.boot), **network))
         if wrong:
             raise WrongError("; ".join([case.seed, *wrong]))
 
