@@ -26,8 +26,8 @@ def run_containers() -> Outcome:
 
 
 def run_machines() -> Outcome:
-    """Senders with different kernels and a receiver in virtual machines."""
-    return _run_scenario("machines", guests=("log1", "web1", "web2"), timeout=3600)
+    """Senders with different kernels, one of them behind a router, and a receiver in virtual machines."""
+    return _run_scenario("machines", guests=("log1", "web1", "router", "edge612"), timeout=3600)
 
 
 SENDERS = {"5.10": "edge510", "6.1": "edge61", "6.12": "edge612", "7": "edge7"}

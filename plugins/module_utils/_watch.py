@@ -19,7 +19,7 @@ from ._rtnetlink import Event
 DEBOUNCE = 0.2  # after the last event: a change of the network comes as a burst
 LONGEST_DEBOUNCE = 1.0  # after the first event: an endless burst holds nothing up
 DISTANCE = 0.5  # between two runs
-FIRST_RETRY, SLOWEST_RETRY = 2.0, 300.0  # while a target cannot be made as declared
+FIRST_RETRY, SLOWEST_RETRY = 1.0, 300.0  # while a target cannot be made as declared
 
 
 @dataclass(frozen=True)

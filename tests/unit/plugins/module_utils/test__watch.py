@@ -118,7 +118,7 @@ def test_the_distance_of_retries_grows_up_to_a_bound_and_ends_with_success() -> 
     for _number in range(12):
         schedule.ran(0.0, failing=True)
         distances.append(schedule.due())
-    assert distances[:4] == [2.0, 4.0, 8.0, 16.0] and distances[-1] == SLOWEST_RETRY
+    assert distances[:4] == [1.0, 2.0, 4.0, 8.0] and distances[-1] == SLOWEST_RETRY
     schedule.ran(0.0, failing=False)
     assert schedule.due() is None
 
