@@ -24,7 +24,8 @@ from dataclasses import dataclass, field, replace
 from typing import Iterable, Mapping, Sequence
 
 from ._address import BROADCAST_MAC, AddressError
-from ._boot_targets import BootParameter, attach_boot_targets, attachable, boot_parameters, is_boot_name
+from ._boot_sources import BootParameter
+from ._boot_targets import attach_boot_targets, attachable, boot_parameters, is_boot_name
 from ._configfs import (
     ADDRESSES,
     SWITCHES,
