@@ -329,7 +329,10 @@ def _panic(
     """What will become of a panic, and kernel.panic before and after where the declaration has a say in it."""
     now = read_panic_capture(configfs.files)
     if not any(target.present and target.enabled for target in declaration.targets):
-        return now, None
+        back = declaration.panic_timeout
+        if not back or now.timeout:  # nothing was changed, or somebody has changed it since
+            return now, None
+        return read_panic_capture(configfs.files, timeout=back), (now.timeout, back)
     if declaration.panic_capture == "set":
         then = read_panic_capture(configfs.files, timeout=0)
         if not then.works:
