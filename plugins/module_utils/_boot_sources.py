@@ -4,8 +4,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Facts: modprobe.d(5) and the kernel's lib/cmdline.c (next_arg). Of two drop-in files of one name the one of the earlier
-# directory hides the other; all files left are read in the order of their names, whatever their directory.
+# Facts: modprobe.d(5) and the kernel's lib/cmdline.c (next_arg). Of two drop-in files of one name the one of the
+# earlier directory hides the other; all files left are read in the order of their names, whatever their directory.
 
 from __future__ import annotations
 

@@ -37,7 +37,10 @@ def attachable(release: str) -> bool:
 
 
 def boot_parameters(files: Files) -> list[BootParameter]:
-    """Every ``netconsole=`` value that a module loaded on this host may have been given. What cannot be read has none."""
+    """Every ``netconsole=`` value that a module loaded on this host may have been given.
+
+    A file that cannot be read has none.
+    """
 
     def read(path: str) -> str:
         try:

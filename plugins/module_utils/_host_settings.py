@@ -24,6 +24,7 @@ PRINTK_KEY = "kernel.printk"
 _CONSOLE_NAME = re.compile(r"netcon(_ext)?\d+")
 _CONSOLE_LINE = re.compile(r"(?P<name>\S+)\s+(?P<operations>[-RWU]{3})\s+\((?P<flags>[^)]*)\)\s*(?P<device>\S*)")
 
+
 @dataclass(frozen=True)
 class Console:
     """One line of /proc/consoles: flags without the blanks, device is "major:minor" or empty."""

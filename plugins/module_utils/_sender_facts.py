@@ -201,7 +201,7 @@ class Audit:
         """Every target that the kernel lists. It does not list a boot-time target that nobody has attached."""
         configfs = Configfs(files=self.files)
         states = []
-        for name in self._names(ROOT):
+        for name in configfs.target_names(self._names(ROOT)):
             try:
                 state = configfs.target(name)
             except OSError as error:  # it went away meanwhile

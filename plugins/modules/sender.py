@@ -165,8 +165,8 @@ options:
       - V(absent) leaves no trace. The targets of the declaration that is stored on the host and those of O(targets) are
         removed, the service is stopped and its files, the engine and the declaration are removed, and the console log
         level from before the first run with O(persist) comes back, as does the C(kernel.panic) that
-        O(panic_capture=set) had set to 0, unless somebody set it since. The kernel's module is unloaded if it was not loaded
-        before that run and nobody else has a use for it. On a host that has nothing of it, nothing is changed
+        O(panic_capture=set) had set to 0, unless somebody set it since. The kernel's module is unloaded if it was not
+        loaded before that run and nobody else has a use for it. On a host that has nothing of it, nothing is changed
         and nothing loaded.
     type: str
     choices: [present, absent]
