@@ -53,7 +53,8 @@ SWITCHES = ("cpu_nr_enabled", "taskname_enabled", "release_enabled", "msgid_enab
 
 
 # A target of this name is no target but a mark: a run that has not ended stops a target on that interface, which on
-# some kernels silences the sibling that is named after it. It never sends, and is gone after a reboot like the fault itself.
+# some kernels silences the sibling that is named after it. It never sends, and is gone after a reboot like the fault
+# itself.
 _RESUME_MARK = "netconsole-sender resumes "
 
 
