@@ -297,7 +297,7 @@ class Watcher:
         self.interest, self.schedule = Interest(), Schedule()
         self._ready_until = sender.host.clock() + BOOT_WAIT
         self._ready = False
-        self._neighbours: frozenset[str] | None = None
+        self._neighbours: dict[str, str] | None = None
 
     def run(self) -> None:
         """Compare, remember what the targets stand on now, and tell systemd."""

@@ -75,7 +75,7 @@ def _killed(number: int) -> Check:
             if status != -signal.SIGKILL:
                 raise WrongError(f"{case.seed}: the child ended with {status} instead of being killed at step {step}")
             host.run(case.options)
-            wrong = converged(case, host, before, lost[step])
+            wrong = converged(case, host, before)
             wrong += [f"a second run would: {action}" for action in host.plan(case.options).actions]
             if wrong:
                 raise WrongError(

@@ -144,7 +144,7 @@ def killed_anywhere(profile: str, case: Case) -> list[str]:
         with pytest.raises(Killed):
             host.run(case.options, files)
         host.run(case.options)
-        found = converged(case, host, before, files.last)
+        found = converged(case, host, before)
         found += [f"second run: {action}" for action in host.plan(case.options).actions]
         wrong += [f"killed at step {step}: {what}" for what in found]
     return wrong
