@@ -7,7 +7,7 @@ set -u
 LC_ALL=C
 export LC_ALL
 
-find /etc /usr/local /var/lib /var/spool /lib/systemd /usr/lib/systemd /run/systemd/system -xdev ! -type d ! -path '/var/lib/systemd/*' \
+find /etc /usr/local /var/lib /var/spool /lib/systemd /usr/lib/systemd -xdev ! -type d ! -path '/var/lib/systemd/*' \
     ! -path '/var/lib/lab/*' ! -path '/etc/.pwd.lock' -printf '%p %M %u:%g %l\n' | sort
 find /etc /usr/local -xdev -type f -exec sha256sum {} + | sort -k 2
 find /etc /usr/local /var/lib -xdev -type d ! -path '/var/lib/systemd/*' -printf '%p %M %u:%g\n' | sort
