@@ -34,7 +34,11 @@ COMMON = ("iproute2", "kmod", "openssh-server", "procps", "python3", "python3-ap
 PACKAGES = {"machine": (*COMMON, "e2fsprogs", "initramfs-tools", "udev"), "container": COMMON}
 """What every guest has. No syslog daemon: what is installed beyond this is a role's doing."""
 
-ARCHIVE = ("rsyslog", "logrotate")
+ARCHIVE = {"machine": ("rsyslog", "logrotate")}
+ARCHIVE["container"] = (
+    *ARCHIVE["machine"],
+    *("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data"),
+)
 """What a role may install: lies in the guest as an archive of its own, because a guest has no way out."""
 
 LEFT_OUT = (
@@ -72,7 +76,7 @@ class Image:
     def digest(self, pair: Keys) -> str:
         """Twelve hex digits over everything that decides the content, the recipe's files included."""
         content = hashlib.sha256()
-        for word in (FORMAT, self.kind, repr(self.suite), *self.packages(), *ARCHIVE, *LEFT_OUT, DISK_SIZE):
+        for word in (FORMAT, self.kind, repr(self.suite), *self.packages(), *ARCHIVE[self.kind], *LEFT_OUT, DISK_SIZE):
             content.update(word.encode() + b"\0")
         for path in (pair.login, pair.host):
             content.update(pair.public(path).encode() + b"\0")
@@ -145,7 +149,7 @@ def _build(image: Image, pair: Keys, folder: Path) -> None:
                         "LC_ALL": "C.UTF-8",
                         "LAB_RECIPE": str(recipe),
                         "LAB_IMAGE_KIND": image.kind,
-                        "LAB_ARCHIVE": " ".join(ARCHIVE),
+                        "LAB_ARCHIVE": " ".join(ARCHIVE[image.kind]),
                         "LAB_AUTHORIZED_KEY": pair.public(pair.login),
                         "LAB_HOST_KEY": pair.host.read_text(encoding="utf-8").strip(),
                         "LAB_HOST_KEY_PUBLIC": pair.public(pair.host),
