@@ -43,7 +43,7 @@ def detect() -> str:
         return "firewalld"
     if shutil.which("ufw") and "Status: active" in run("ufw", "status", check=False).stdout:
         return "ufw"
-    return "nftables" if shutil.which("nft") and closed_chains() else "none"
+    return "nftables" if succeeds("nft", "list", "tables") and closed_chains() else "none"
 
 
 def listing(*words: str) -> List[Dict[str, Any]]:
