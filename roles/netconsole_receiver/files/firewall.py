@@ -7,17 +7,19 @@
     firewall.py open|close auto|nftables|firewalld|ufw|none PORT SENDERS any|inventory RATE
 
 The receiver's unit calls it when the service starts, reloads and stops: the port is open while somebody listens. With
-"inventory" only the addresses of senders.json may send; RATE above 0 is the most datagrams a second from one address. Both
-are an nftables table of our own, whichever firewall the host has; everything else in the host's rules is left alone.
-Runs on the receiver as root: Python 3.7, standard library. Source: nft(8), libnftables-json(5).
+"inventory" only the addresses of senders.json may send; RATE above 0 is the most datagrams a second from one address.
+Both are an nftables table of our own, whichever firewall the host has; everything else in the host's rules is left
+alone. Runs on the receiver as root: Python 3.7, standard library. Source: nft(8), libnftables-json(5).
 """
+
+from __future__ import annotations
 
 import json
 import shutil
 import socket
 import subprocess
 import sys
-from typing import Any, Dict, List
+from typing import Any
 
 TABLE = "netconsole_receiver"
 COMMENT = "netconsole-receiver"
@@ -25,11 +27,9 @@ PRIORITY = -10
 """Before the host's own filter chains (priority 0): what is dropped here needs no rule there."""
 
 
-def run(*words: str, text: str = "", check: bool = True) -> "subprocess.CompletedProcess[str]":
+def run(*words: str, text: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program; its output as text."""
-    return subprocess.run(
-        words, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=check
-    )
+    return subprocess.run(words, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=check)
 
 
 def succeeds(*words: str) -> bool:
@@ -46,13 +46,13 @@ def detect() -> str:
     return "nftables" if succeeds("nft", "list", "tables") and closed_chains() else "none"
 
 
-def listing(*words: str) -> List[Dict[str, Any]]:
+def listing(*words: str) -> list[dict[str, Any]]:
     """A list of nftables' objects."""
-    found: List[Dict[str, Any]] = json.loads(run("nft", "--json", "--handle", "list", *words).stdout)["nftables"]
+    found: list[dict[str, Any]] = json.loads(run("nft", "--json", "--handle", "list", *words).stdout)["nftables"]
     return found
 
 
-def closed_chains() -> List[Dict[str, Any]]:
+def closed_chains() -> list[dict[str, Any]]:
     """The host's own input chains that drop what no rule accepts."""
     chains = [entry["chain"] for entry in listing("chains") if "chain" in entry]
     return [
@@ -75,7 +75,7 @@ def open_nftables(port: str) -> None:
     """One rule at the head of each closed input chain."""
     close_nftables()
     for chain in closed_chains():
-        words = ("udp", "dport", port, "accept", "comment", '"{}"'.format(COMMENT))
+        words = ("udp", "dport", port, "accept", "comment", f'"{COMMENT}"')
         run("nft", "insert", "rule", chain["family"], chain["table"], chain["name"], *words)
 
 
@@ -84,32 +84,32 @@ def block(*words: str) -> str:
     return "{ " + " ".join(words) + " }"
 
 
-def own_table(port: str, senders: List[str], limited: bool, rate: int) -> str:
+def own_table(port: str, senders: list[str], limited: bool, rate: int) -> str:
     """The text of our table: replaced as a whole, in one step."""
     by_family = {
         "ip": [address for address in senders if ":" not in address],
         "ip6": [address for address in senders if ":" in address],
     }
-    lines = ["table inet {}".format(TABLE), "delete table inet {}".format(TABLE), "table inet " + TABLE + " {"]
-    rules = ["udp dport != {} accept".format(port), "meta l4proto != udp accept"]
+    lines = [f"table inet {TABLE}", f"delete table inet {TABLE}", "table inet " + TABLE + " {"]
+    rules = [f"udp dport != {port} accept", "meta l4proto != udp accept"]
     for family, addresses in by_family.items():
         kind = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}[family]
         if limited:
             elements = ["elements =", block(", ".join(addresses)), ";"] if addresses else []
-            lines.append("set senders_{} ".format(family) + block("type", kind, ";", *elements))
-            rules.append("{0} saddr != @senders_{0} drop".format(family))
+            lines.append(f"set senders_{family} " + block("type", kind, ";", *elements))
+            rules.append(f"{family} saddr != @senders_{family} drop")
         if rate:
             for name, timeout in (("rate", "1m"), ("over", "1h")):
                 options = ("type", kind, "; size 65535; flags dynamic,timeout; timeout", timeout, ";")
-                lines.append("set {}_{} ".format(name, family) + block(*options))
-            limit = block("{} saddr limit rate over {}/second burst {} packets".format(family, rate, rate * 10))
-            count = block("{} saddr counter".format(family))
-            rules.append("update @rate_{0} {1} update @over_{0} {2} drop".format(family, limit, count))
-    lines += ["chain input {", "type filter hook input priority {}; policy accept;".format(PRIORITY), *rules, "}", "}"]
+                lines.append(f"set {name}_{family} " + block(*options))
+            limit = block(f"{family} saddr limit rate over {rate}/second burst {rate * 10} packets")
+            count = block(f"{family} saddr counter")
+            rules.append(f"update @rate_{family} {limit} update @over_{family} {count} drop")
+    lines += ["chain input {", f"type filter hook input priority {PRIORITY}; policy accept;", *rules, "}", "}"]
     return "\n".join(lines) + "\n"
 
 
-def plain_addresses(path: str) -> List[str]:
+def plain_addresses(path: str) -> list[str]:
     """The addresses of the senders. One with a zone (fe80::1%eth1) is matched without it."""
     with open(path, encoding="utf-8") as file:
         addresses = {entry["index"].partition("%")[0] for entry in json.load(file)["table"]}
@@ -127,7 +127,7 @@ def main() -> int:
         if kind == "firewalld":
             run("firewall-cmd", "--quiet", "--{}-port={}/udp".format("add" if opening else "remove", port))
         elif kind == "ufw":
-            run("ufw", *(() if opening else ("delete",)), "allow", "{}/udp".format(port))
+            run("ufw", *(() if opening else ("delete",)), "allow", f"{port}/udp")
         elif kind == "nftables":
             if opening:
                 open_nftables(port)
@@ -137,9 +137,9 @@ def main() -> int:
             table = own_table(port, plain_addresses(path), who == "inventory", int(rate))
             run("nft", "--file", "-", text=table)
         elif shutil.which("nft"):
-            run("nft", "--file", "-", text="table inet {0}\ndelete table inet {0}\n".format(TABLE), check=False)
+            run("nft", "--file", "-", text=f"table inet {TABLE}\ndelete table inet {TABLE}\n", check=False)
     except FileNotFoundError as error:
-        print("firewall: {} is not installed (netconsole_receiver_firewall is {})".format(error.filename, kind))
+        print(f"firewall: {error.filename} is not installed (netconsole_receiver_firewall is {kind})")
         return 1
     except subprocess.CalledProcessError as error:
         print("firewall: {}: {}".format(" ".join(error.cmd), error.output.strip()))

@@ -6,24 +6,26 @@
 
     join.py SOCKET KEPT
 
-Reads lines "source received datagram" from rsyslog and writes whole messages, in the same form, to rsyslog's own Unix socket
-SOCKET. A fragment whose rest does not come in time goes back as it came. What cannot be given back, because rsyslog is about
-to end, waits in the file KEPT for the next start. Runs on the receiver: Python 3.7, standard library.
+Reads lines "source received datagram" from rsyslog and writes whole messages, in the same form, to rsyslog's own Unix
+socket SOCKET. A fragment whose rest does not come in time goes back as it came. What cannot be given back, because
+rsyslog is about to end, waits in the file KEPT for the next start. Runs on the receiver: Python 3.7, standard library.
 """
+
+from __future__ import annotations
 
 import os
 import select
 import socket
 import sys
 import time
-from typing import List, Tuple
+from typing import Tuple
 
 from record import Joiner
 
 Message = Tuple[str, str, str]
 
 
-def give(path: str, kept: str, messages: List[Message]) -> None:
+def give(path: str, kept: str, messages: list[Message]) -> None:
     """Hand messages to rsyslog, or keep them on disk."""
     if not messages:
         return
@@ -38,7 +40,7 @@ def give(path: str, kept: str, messages: List[Message]) -> None:
             file.write(data)
 
 
-def take(kept: str) -> List[Message]:
+def take(kept: str) -> list[Message]:
     """What an earlier run has left; a line that was cut is left out."""
     try:
         with open(kept, encoding="ascii") as file:
@@ -61,7 +63,7 @@ def main() -> None:
             break
         *lines, rest = (rest + chunk).split(b"\n")
         now = time.monotonic()
-        ready: List[Message] = []
+        ready: list[Message] = []
         for line in lines:
             words = line.decode("ascii", "replace").split(" ", 2)
             if len(words) == 3:

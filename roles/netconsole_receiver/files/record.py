@@ -4,15 +4,18 @@
 
 """One netconsole message: how a datagram is read, how it is stored, and how fragments become one message again.
 
-The formats: kernel, drivers/net/netconsole.c (send_fragmented) and Documentation/networking/netconsole.rst. Works on text
-whose bytes beyond printable ASCII are escapes already, as rsyslog escapes them (parser.escapeControlCharactersCStyle), so
-that this file and rsyslog's rule base (templates/rsyslog/netconsole.rulebase.j2) read every datagram alike.
-Runs on the receiver: Python 3.7, standard library.
+The formats: kernel, drivers/net/netconsole.c (send_fragmented) and Documentation/networking/netconsole.rst. Works on
+text whose bytes beyond printable ASCII are escapes already, as rsyslog escapes them
+(parser.escapeControlCharactersCStyle), so that this file and rsyslog's rule base
+(templates/rsyslog/netconsole.rulebase.j2) read every datagram alike. Runs on the receiver: Python 3.7, standard
+library.
 """
+
+from __future__ import annotations
 
 import json
 import re
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 MAX_PRIORITY = 2047
@@ -22,9 +25,7 @@ MAX_WAITING = 10000
 """Messages whose rest is waited for, all senders together: the oldest goes out as it is when there are more."""
 
 _C_STYLE = {0: "\\0", 7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 27: "\\e"}
-_ESCAPES = {
-    byte: _C_STYLE.get(byte, chr(byte) if 32 <= byte < 127 else "\\x{:02X}".format(byte)) for byte in range(256)
-}
+_ESCAPES = {byte: _C_STYLE.get(byte, chr(byte) if 32 <= byte < 127 else f"\\x{byte:02X}") for byte in range(256)}
 _HEAD = re.compile(
     r"(?:(?P<release>[^,;]+),)?(?P<priority>\d{1,9}),(?P<sequence>\d{1,20}),(?P<usec>\d{1,20}),(?P<flag>[^,;]+)"
     r"(?:,caller=(?P<caller>[^,;]+))?(?:,ncfrag=(?P<fragment>[^;]+)|,(?P<other>[^;]+))?;(?P<body>.*)"
@@ -48,18 +49,19 @@ class Record(NamedTuple):
 
     format: str
     message: str
-    priority: Optional[int] = None
-    sequence: Optional[int] = None
-    kernel_time: Optional[str] = None
+    priority: int | None = None
+    sequence: int | None = None
+    kernel_time: str | None = None
     """Seconds, as the text that dmesg shows."""
     continuation: bool = False
-    caller: Optional[str] = None
-    release: Optional[str] = None
-    fragment: Optional[str] = None
-    userdata: Optional[Tuple[Tuple[str, str], ...]] = None
+    caller: str | None = None
+    release: str | None = None
+    fragment: str | None = None
+    userdata: tuple[tuple[str, str], ...] | None = None
 
-    def json_line(self, received: str, host: Optional[str], source: Optional[str]) -> str:
-        """The line of the .jsonl file: keys in the order of the role's documentation, those without a value left out."""
+    def json_line(self, received: str, host: str | None, source: str | None) -> str:
+        """The line of the .jsonl file: keys in the order of the role's documentation, those without a value left
+        out."""
         pairs = [("received", json.dumps(received))]
         pairs += [(key, json.dumps(value)) for key, value in (("host", host), ("source", source)) if value is not None]
         pairs.append(("format", json.dumps(self.format)))
@@ -76,14 +78,14 @@ class Record(NamedTuple):
         pairs += [(key, json.dumps(value)) for key, value in named if value is not None]
         pairs.append(("message", json.dumps(self.message)))
         if self.userdata is not None:
-            inner = ",".join("{}:{}".format(json.dumps(key), json.dumps(value)) for key, value in self.userdata)
+            inner = ",".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in self.userdata)
             pairs.append(("userdata", "{" + inner + "}"))
-        return "{" + ", ".join('"{}":{}'.format(key, value) for key, value in pairs) + "}\n"
+        return "{" + ", ".join(f'"{key}":{value}' for key, value in pairs) + "}\n"
 
-    def text_line(self, received: str, host: Optional[str]) -> str:
+    def text_line(self, received: str, host: str | None) -> str:
         """The line of the .log file."""
         level = "-" if self.priority is None else LEVELS[self.priority % 8]
-        place = "" if self.fragment is None else "(fragment {}) ".format(self.fragment)
+        place = "" if self.fragment is None else f"(fragment {self.fragment}) "
         words = (received, host or "-", level, "[{:>12}]".format(self.kernel_time or "-"), place + self.message)
         return " ".join(words) + "\n"
 
@@ -112,10 +114,10 @@ def parse(text: str) -> Record:
 
 def seconds(microseconds: int) -> str:
     """The kernel's clock as dmesg shows it."""
-    return "{}.{:06}".format(microseconds // 1000000, microseconds % 1000000)
+    return f"{microseconds // 1000000}.{microseconds % 1000000:06}"
 
 
-def _split_userdata(body: str) -> Tuple[str, Optional[Tuple[Tuple[str, str], ...]]]:
+def _split_userdata(body: str) -> tuple[str, tuple[tuple[str, str], ...] | None]:
     """The text, and what follows it line by line: all of it is key=value, or all of it is text."""
     message, *lines = body.split("\\n ")
     pairs = [line.partition("=") for line in lines]
@@ -164,9 +166,9 @@ class Waiting:
     def __init__(self, since: float, total: int) -> None:
         self.since = since
         self.total = total
-        self.pieces: Dict[int, Piece] = {}
+        self.pieces: dict[int, Piece] = {}
 
-    def joined(self) -> Optional[Tuple[str, str]]:
+    def joined(self) -> tuple[str, str] | None:
         """Receive time of the first fragment and the whole message as one datagram, or None while a part is missing."""
         pieces = [self.pieces[offset] for offset in sorted(self.pieces)]
         ends = [piece.offset for piece in pieces[1:]] + [self.total]
@@ -180,9 +182,9 @@ class Joiner:
     """Joins the fragments of all senders. Time is any clock that only goes forward, in seconds."""
 
     def __init__(self) -> None:
-        self._waiting: Dict[Tuple[str, str], Waiting] = {}
+        self._waiting: dict[tuple[str, str], Waiting] = {}
 
-    def add(self, now: float, source: str, received: str, text: str) -> List[Tuple[str, str, str]]:
+    def add(self, now: float, source: str, received: str, text: str) -> list[tuple[str, str, str]]:
         """Take an escaped datagram that is a fragment; give what is ready: source, receive time, datagram."""
         head = _HEAD.fullmatch(text)
         place = None if head is None else _PLACE.fullmatch(head.group("fragment") or "")
@@ -190,7 +192,7 @@ class Joiner:
             return [(source, received, text)]
         key = source, text[: head.start("fragment")]
         offset, total = int(place.group(1)), int(place.group(2))
-        ready: List[Tuple[str, str, str]] = []
+        ready: list[tuple[str, str, str]] = []
         waiting = self._waiting.get(key)
         if waiting is not None and (waiting.total != total or offset in waiting.pieces):
             ready += self._give_up(key)
@@ -206,11 +208,11 @@ class Joiner:
             ready.append((source, *whole))
         return ready
 
-    def expired(self, now: float) -> List[Tuple[str, str, str]]:
+    def expired(self, now: float) -> list[tuple[str, str, str]]:
         """Fragments whose rest did not come: each as it came. Infinity as time gives all."""
         late = [key for key, waiting in self._waiting.items() if now - waiting.since >= PATIENCE]
         return [piece for key in late for piece in self._give_up(key)]
 
-    def _give_up(self, key: Tuple[str, str]) -> List[Tuple[str, str, str]]:
+    def _give_up(self, key: tuple[str, str]) -> list[tuple[str, str, str]]:
         pieces = self._waiting.pop(key).pieces
         return [(key[0], pieces[offset].received, pieces[offset].text) for offset in sorted(pieces)]

@@ -6,11 +6,13 @@
 
     store.py COLLECTOR STORE SENDERS keep|drop COMMAND...
 
-Starts COMMAND, reads what it prints and appends to STORE/<name>.log and STORE/<name>.jsonl. SENDERS is senders.json, read
-again when it changes. A file is opened for each batch of lines and closed again: rotation needs no signal, and the number
-of senders no limit of open files. When the command ends by itself, this program ends with status 1 and systemd starts both again.
-Runs on the receiver as the service's own user: Python 3.7, standard library.
+Starts COMMAND, reads what it prints and appends to STORE/<name>.log and STORE/<name>.jsonl. SENDERS is senders.json,
+read again when it changes. A file is opened for each batch of lines and closed again: rotation needs no signal, and
+the number of senders no limit of open files. When the command ends by itself, this program ends with status 1 and
+systemd starts both again. Runs on the receiver as the service's own user: Python 3.7, standard library.
 """
+
+from __future__ import annotations
 
 import base64
 import binascii
@@ -23,7 +25,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple
 
 from record import Joiner, Record, escape, parse, seconds
 
@@ -35,13 +37,13 @@ LONGEST = 1 << 20
 class Received(NamedTuple):
     """What a collector said of one datagram. Source is None where the collector does not tell."""
 
-    source: Optional[str]
+    source: str | None
     text: str
-    record: Optional[Record] = None
+    record: Record | None = None
     """Only where the collector itself has read the header."""
 
 
-def canonical(address: str) -> Optional[str]:
+def canonical(address: str) -> str | None:
     """An address as the senders' table spells it, or None where it is none (then it can name no file either)."""
     bare = address.strip("[]")
     try:
@@ -56,12 +58,12 @@ def canonical(address: str) -> Optional[str]:
 # -- what each collector prints: the complete messages of a buffer, and the rest ---------------------------------------
 
 
-def from_socat(buffer: bytes, dummy: bool) -> Tuple[List[Received], bytes]:
+def from_socat(buffer: bytes, dummy: bool) -> tuple[list[Received], bytes]:
     """Lines "address base64", made by the script in the unit."""
     lines = buffer.split(b"\n")
     found = []
     for line in lines[:-1]:
-        address, dummy_space, coded = line.partition(b" ")
+        address, _dummy_space, coded = line.partition(b" ")
         source = canonical(address.decode("latin-1"))
         try:
             datagram = base64.b64decode(coded, validate=True)
@@ -79,7 +81,7 @@ _NETCONSD = re.compile(
 )
 
 
-def from_netconsd(buffer: bytes, quiet: bool) -> Tuple[List[Received], bytes]:
+def from_netconsd(buffer: bytes, quiet: bool) -> tuple[list[Received], bytes]:
     """What netconsd's printer module prints: "<address>: <text>", and a text may have line feeds in it."""
     starts = list(_PRINTED.finditer(buffer))
     if not starts:
@@ -97,7 +99,7 @@ def from_netconsd(buffer: bytes, quiet: bool) -> Tuple[List[Received], bytes]:
     return found, b"" if complete else buffer[starts[-1].start() :]
 
 
-def _netconsd_record(text: str) -> Optional[Record]:
+def _netconsd_record(text: str) -> Record | None:
     read = _NETCONSD.fullmatch(text)
     if read is None:
         return None
@@ -111,14 +113,14 @@ def _netconsd_record(text: str) -> Optional[Record]:
     )
 
 
-def from_netcat(buffer: bytes, quiet: bool) -> Tuple[List[Received], bytes]:
+def from_netcat(buffer: bytes, quiet: bool) -> tuple[list[Received], bytes]:
     """The datagrams one after the other. A line that begins with a space belongs to the one before it."""
     messages = re.split(rb"\n(?! )", buffer)
     rest = b"" if quiet or len(messages[-1]) >= LONGEST else messages.pop()
     return [Received(None, escape(message)) for message in messages if message], rest
 
 
-READERS: Dict[str, Callable[[bytes, bool], Tuple[List[Received], bytes]]] = {
+READERS: dict[str, Callable[[bytes, bool], tuple[list[Received], bytes]]] = {
     "netcat": from_netcat,
     "netconsd": from_netconsd,
     "socat": from_socat,
@@ -128,12 +130,13 @@ READERS: Dict[str, Callable[[bytes, bool], Tuple[List[Received], bytes]]] = {
 
 
 class Store:
-    """Appends to the files of the senders. A write that fails is said once, counted, and tried again at the next one."""
+    """Appends to the files of the senders. A write that fails is said once, counted, and tried again at the next
+    one."""
 
     def __init__(self, folder: str, senders: str, unknown: str) -> None:
         self._folder, self._senders, self._drop = folder, senders, unknown == "drop"
-        self._names: Dict[str, str] = {}
-        self._stamp: Optional[Tuple[int, int]] = None
+        self._names: dict[str, str] = {}
+        self._stamp: tuple[int, int] | None = None
         self.lost = 0
 
     def load(self) -> None:
@@ -145,9 +148,9 @@ class Store:
                 self._names = {entry["index"]: entry["value"] for entry in json.load(file)["table"]}
             self._stamp = stamp
 
-    def write(self, batch: List[Tuple[Optional[str], str, Record]]) -> None:
+    def write(self, batch: list[tuple[str | None, str, Record]]) -> None:
         """Append messages: source, receive time and record of each."""
-        lines: Dict[str, List[str]] = {}
+        lines: dict[str, list[str]] = {}
         for source, received, record in batch:
             name = None if source is None else self._names.get(source)
             if name is None and source is not None and self._drop:
@@ -172,7 +175,7 @@ class Store:
                 os.ftruncate(handle, before)  # a full disk took a part of it: no half line stays
                 raise OSError(28, "No space left on device")
             if self.lost:
-                print("writes again; {} lines were lost".format(self.lost), flush=True)
+                print(f"writes again; {self.lost} lines were lost", flush=True)
                 self.lost = 0
         except OSError as error:
             self._say(error, path, count)
@@ -181,7 +184,7 @@ class Store:
 
     def _say(self, error: OSError, path: str, count: int) -> None:
         if not self.lost:
-            print("cannot write {}: {}. Lines are lost until this ends".format(path, error.strerror), flush=True)
+            print(f"cannot write {path}: {error.strerror}. Lines are lost until this ends", flush=True)
         self.lost += count
 
 
@@ -201,7 +204,7 @@ def main() -> int:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     assert process.stdout is not None
     pipe = process.stdout.fileno()
-    stopping: List[int] = []
+    stopping: list[int] = []
 
     def stop(number: int, dummy: object) -> None:
         stopping.append(number)
@@ -222,11 +225,9 @@ def main() -> int:
     return 0 if stopping else 1
 
 
-def _records(
-    found: List[Received], joiner: Joiner, received: str, now: float
-) -> List[Tuple[Optional[str], str, Record]]:
+def _records(found: list[Received], joiner: Joiner, received: str, now: float) -> list[tuple[str | None, str, Record]]:
     """The records of what was found, fragments joined where the sender is known."""
-    result: List[Tuple[Optional[str], str, Record]] = []
+    result: list[tuple[str | None, str, Record]] = []
     for source, text, known in found:
         record = known or parse(text)
         if record.fragment is None or source is None:

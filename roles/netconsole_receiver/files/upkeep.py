@@ -6,12 +6,14 @@
 
     upkeep.py STORE BYTES PORT SERVICE STATE
 
-A timer calls it every minute. While the store takes more than BYTES on disk, the oldest rotated file goes; where none is
-left, the largest file that is written to is put aside as rotated first, and SERVICE is told to open its files again. Then it
-prints (into the journal) how many datagrams the kernel dropped on PORT because the receive buffer was full, and which
-sources were over their rate, since the last call; STATE is its memory. BYTES 0 is no limit.
-Runs on the receiver: Python 3.7, standard library.
+A timer calls it every minute. While the store takes more than BYTES on disk, the oldest rotated file goes; where none
+is left, the largest file that is written to is put aside as rotated first, and SERVICE is told to open its files
+again. Then it prints (into the journal) how many datagrams the kernel dropped on PORT because the receive buffer was
+full, and which sources were over their rate, since the last call; STATE is its memory. BYTES 0 is no limit. Runs on
+the receiver: Python 3.7, standard library.
 """
+
+from __future__ import annotations
 
 import json
 import os
@@ -20,7 +22,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, NamedTuple
 
 LIVE = re.compile(r"\.(log|jsonl)$")
 ASIDE = "-over-budget"
@@ -40,7 +42,7 @@ class StoreFile(NamedTuple):
         return LIVE.search(self.path) is not None
 
 
-def files_of(store: str) -> List[StoreFile]:
+def files_of(store: str) -> list[StoreFile]:
     """The regular files in the store and its folder unknown."""
     found = []
     for folder in (store, os.path.join(store, "unknown")):
@@ -72,7 +74,7 @@ def keep_budget(store: str, budget: int, service: str) -> None:
             aside = True
         os.unlink(oldest.path)
         total -= oldest.size
-        print("{} is over its budget of {} bytes: removed {} ({} bytes)".format(store, budget, oldest.path, oldest.size))
+        print(f"{store} is over its budget of {budget} bytes: removed {oldest.path} ({oldest.size} bytes)")
     if aside:
         subprocess.run(["systemctl", "kill", "--kill-who=main", "--signal=HUP", service], check=True)
 
@@ -88,14 +90,14 @@ def socket_drops(port: int) -> int:
     return total
 
 
-def over_rate() -> Dict[str, int]:
+def over_rate() -> dict[str, int]:
     """Datagrams dropped by the rate limit (firewall.py), by source, within the last hour."""
-    found: Dict[str, int] = {}
+    found: dict[str, int] = {}
     for family in ("ip", "ip6"):
         if shutil.which("nft") is None:
             break
         words = ["nft", "--json", "list", "set", "inet", "netconsole_receiver", "over_" + family]
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True)
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for entry in json.loads(done.stdout)["nftables"] if done.returncode == 0 else []:
             for element in entry.get("set", {}).get("elem", []):
                 found[element["elem"]["val"]] = element["elem"]["counter"]["packets"]
@@ -104,22 +106,22 @@ def over_rate() -> Dict[str, int]:
 
 def say_drops(port: int, state: str) -> None:
     """Print what is new since the last call."""
-    before: Dict[str, Any] = {"socket": 0, "over": {}}
+    before: dict[str, Any] = {"socket": 0, "over": {}}
     if os.path.exists(state):
         with open(state, encoding="ascii") as file:
             before = json.load(file)
-    now: Dict[str, Any] = {"socket": socket_drops(port), "over": over_rate()}
+    now: dict[str, Any] = {"socket": socket_drops(port), "over": over_rate()}
     with open(state + ".new", "w", encoding="ascii") as file:
         json.dump(now, file)
     os.replace(state + ".new", state)
     new = now["socket"] - before["socket"] if now["socket"] >= before["socket"] else now["socket"]
     if new:
-        print("port {}: the kernel dropped {} datagrams, the receive buffer was full".format(port, new))
+        print(f"port {port}: the kernel dropped {new} datagrams, the receive buffer was full")
     for source, count in sorted(now["over"].items()):
         earlier = before["over"].get(source, 0)
         if count != earlier:
             more = count - earlier if count > earlier else count
-            print("{}: dropped {} datagrams over the rate limit".format(source, more))
+            print(f"{source}: dropped {more} datagrams over the rate limit")
 
 
 def main() -> None:
