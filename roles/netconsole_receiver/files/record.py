@@ -149,15 +149,18 @@ class Piece(NamedTuple):
     """The whole datagram, escaped."""
     body: str
 
-    def fits(self, offset: int) -> bool:
-        """Whether the next fragment, at offset, follows on this one without a gap.
+    def until(self, offset: int) -> str | None:
+        """The body up to the next fragment, at offset, or None where there is a gap between the two.
 
         Offsets count bytes. An escape in the body may be one byte that rsyslog escaped, or the text that the sender
-        sent; both readings are taken as possible.
+        sent; both readings are taken as possible. A line feed at the end of a datagram is gone already.
         """
         escapes = _ESCAPE.findall(self.body)
-        shortest = len(self.body) - sum(len(escape) - 1 for escape in escapes)
-        return self.offset + shortest <= offset <= self.offset + len(self.body)
+        longest = self.offset + len(self.body)
+        shortest = longest - sum(len(escape) - 1 for escape in escapes)
+        if shortest <= offset <= longest:
+            return self.body
+        return self.body + "\\n" if offset == longest + 1 else None
 
 
 class Waiting:
@@ -172,10 +175,12 @@ class Waiting:
         """Receive time of the first fragment and the whole message as one datagram, or None while a part is missing."""
         pieces = [self.pieces[offset] for offset in sorted(self.pieces)]
         ends = [piece.offset for piece in pieces[1:]] + [self.total]
-        if pieces[0].offset != 0 or not all(piece.fits(end) for piece, end in zip(pieces, ends)):
+        bodies = [piece.until(end) for piece, end in zip(pieces, ends)]
+        if pieces[0].offset != 0 or None in bodies:
             return None
         head = re.sub(r",ncfrag=[^;]+;.*", ";", pieces[0].text)
-        return pieces[0].received, head + "".join(piece.body for piece in pieces)
+        text = head + "".join(body for body in bodies if body is not None)
+        return pieces[0].received, text[:-2] if bodies[-1] != pieces[-1].body else text
 
 
 class Joiner:
