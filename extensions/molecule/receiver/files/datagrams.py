@@ -426,7 +426,8 @@ def check_hostile(source: str, count: int) -> list[str]:
         time.sleep(7)
         send(source, [last])
         for dummy in range(100):
-            if b"the last one" in b"".join(new_lines(json_file, json_size, 1)[-20:]):
+            ends = (new_lines(text_file, text_size, 1)[-20:], new_lines(json_file, json_size, 1)[-20:])
+            if all(b"the last one" in b"".join(end) for end in ends):
                 break
             time.sleep(0.1)
     wanted = count if exact else 1
