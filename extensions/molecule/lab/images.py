@@ -34,11 +34,9 @@ COMMON = ("iproute2", "kmod", "openssh-server", "procps", "python3", "python3-ap
 PACKAGES = {"machine": (*COMMON, "e2fsprogs", "initramfs-tools", "udev"), "container": COMMON}
 """What every guest has. No syslog daemon: what is installed beyond this is a role's doing."""
 
-ARCHIVE = {"machine": ("rsyslog", "logrotate")}
-ARCHIVE["container"] = (
-    *ARCHIVE["machine"],
-    *("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data"),
-)
+_EVERY_ARCHIVE = ("rsyslog", "logrotate")
+_COLLECTORS = ("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data")
+ARCHIVE: dict[str, tuple[str, ...]] = {"machine": _EVERY_ARCHIVE, "container": (*_EVERY_ARCHIVE, *_COLLECTORS)}
 """What a role may install: lies in the guest as an archive of its own, because a guest has no way out."""
 
 LEFT_OUT = (
