@@ -457,7 +457,8 @@ def main() -> None:
     global COLLECTOR
     if len(sys.argv) > 2:
         for number in range(1, 1 + int((sys.argv[3:] or ["1"])[0])):
-            send(sys.argv[1], [encoded(f"{HEADER};{sys.argv[2]}-{number}-end\n")])
+            header = f"6,{time.time_ns() // 1000},9163816,-"
+            send(sys.argv[1], [f"{header};{sys.argv[2]}-{number}-end\n".encode()])
             time.sleep(0.005)
         return
     COLLECTOR = sys.argv[1]
