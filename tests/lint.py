@@ -10,7 +10,7 @@ import hashlib
 import time
 from pathlib import Path
 
-from process import CHECKOUT, CONSTRAINTS, LOGS, TOOLS, Outcome, clean_environment, run_logged
+from process import CHECKOUT, CONSTRAINTS, LOGS, TOOLS, Outcome, clean_environment, run_logged, side_by_side
 
 SESSIONS = (
     "formatters",
@@ -30,7 +30,7 @@ SESSIONS = (
 
 def run_lint() -> Outcome:
     """Run every session, check only (nothing is reformatted); one result for each."""
-    passed = sum(_run_session(name) for name in SESSIONS)
+    passed = sum(side_by_side(_run_session, SESSIONS))
     return Outcome(passed, len(SESSIONS) - passed)
 
 

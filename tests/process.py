@@ -10,10 +10,12 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BUILD = CHECKOUT / "build"
@@ -24,6 +26,13 @@ CONSTRAINTS = CHECKOUT / "tests" / "requirements.txt"
 
 PATIENCE = 90.0
 """Seconds that an interrupted tool gets to clean up (the lab destroys its guests) before it is killed."""
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_running: set[subprocess.Popen[str]] = set()
+"""The tools that run now, for the one who is interrupted while they run in other threads."""
 
 
 class Outcome(NamedTuple):
@@ -85,6 +94,7 @@ def run_logged(
         alarm = threading.Timer(timeout, _stop, [process, f"\ntimed out after {timeout:.0f} s\n", written])
         alarm.daemon = True
         alarm.start()
+        _running.add(process)
         try:
             assert process.stdout is not None
             for line in process.stdout:
@@ -98,6 +108,25 @@ def run_logged(
             raise
         finally:
             alarm.cancel()
+            _running.discard(process)
+
+
+def side_by_side(run: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Call run for every item, as many at a time as there are processors; the results in the items' order.
+
+    When it is interrupted, the tools that run are ended and nothing more is started.
+    """
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+    futures = [pool.submit(run, item) for item in items]
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(_running):
+            _stop(process, "\ninterrupted\n", sys.stderr)
+        raise
+    finally:
+        pool.shutdown()
 
 
 def collection_copy(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from lint import run_lint
 from process import CHECKOUT, LOGS, Outcome
 from pytests import run_collection
 from sanity import run_sanity
-from scenarios import run_containers, run_machines
+from scenarios import run_containers, run_kernels, run_machines
 from units import run_units
 
 Stage = Callable[[], Outcome]
@@ -34,6 +34,7 @@ TEST: dict[str, Stage] = {
     **CHECK,
     "sanity": run_sanity,
     "containers": run_containers,
+    "kernels": run_kernels,
     "machines": run_machines,
 }
 PLANS = {"check": CHECK, "test": TEST}

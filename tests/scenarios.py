@@ -29,6 +29,11 @@ def run_machines() -> Outcome:
     return _run_scenario("machines", guests=("log1", "web1", "web2"), timeout=3600)
 
 
+def run_kernels() -> Outcome:
+    """The engine on one real kernel, by a program inside the guest; FLEET_NETCONSOLE_KERNEL_GUEST names another one."""
+    return _run_scenario("kernels", guests=(os.environ.get("FLEET_NETCONSOLE_KERNEL_GUEST", "web2"),), timeout=1800)
+
+
 def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float) -> Outcome:
     log, proofs = LOGS / f"{name}.log", BUILD / f"{name}.proofs"
     log.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ import zipfile
 from pathlib import Path
 
 from interpreters import Interpreter, find_interpreters, missing_versions
-from process import CHECKOUT, LOGS, TOOLS, Outcome, clean_environment, run_logged
+from process import CHECKOUT, LOGS, TOOLS, Outcome, clean_environment, run_logged, side_by_side
 from pytests import run_pytest
 
 ENVIRONMENTS = CHECKOUT / ".cache" / "python"
@@ -33,7 +33,7 @@ NODE_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 def run_units() -> Outcome:
     """Run the unit tests under each interpreter; the outcome counts tests, the note names what this machine lacks."""
     interpreters = find_interpreters()
-    outcomes = [_run_under(interpreter) for interpreter in interpreters]
+    outcomes = side_by_side(_run_under, interpreters)
     missing = missing_versions(interpreters)
     note = f"not on this machine: Python {', '.join(missing)}" if missing else ""
     return Outcome(sum(outcome.passed for outcome in outcomes), sum(outcome.failed for outcome in outcomes), note)
@@ -78,8 +78,8 @@ def _environment(interpreter: Interpreter, log: Path) -> Path:
 def _ansible_for(interpreter: Interpreter) -> Path:
     """Return a folder that holds the sources of an ansible-core which can run modules on that Python."""
     if interpreter.version > (3, 7):
-        folder = ENVIRONMENTS / "ansible-core"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = ENVIRONMENTS / interpreter.name / "ansible-core"
+        folder.mkdir(exist_ok=True)
         link = folder / "ansible"
         link.unlink(missing_ok=True)
         link.symlink_to(next(TOOLS.parent.glob("lib/python3.*/site-packages/ansible")))

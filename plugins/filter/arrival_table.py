@@ -58,10 +58,11 @@ _value:
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._table import aligned, named
+
 HEADER = ("host", "target", "arrived", "after", "reason")
 RIGHT_ALIGNED = HEADER.index("after")
 ARRIVED = {True: "yes", False: "no", None: "-"}
-NAMED_IN_SUM = 10
 
 Row = Mapping[str, Any]
 
@@ -72,7 +73,7 @@ def arrival_table(rows: Iterable[Row], limit: int = 100) -> list[str]:
     fine = [row for row in rows if row["ok"]]
     hidden = fine[limit:]
     shown = [row for row in rows if not row["ok"]] + fine[:limit] if hidden else rows
-    lines = _aligned([HEADER, *(_cells(row) for row in shown)])
+    lines = aligned([HEADER, *(_cells(row) for row in shown)], right=[RIGHT_ALIGNED])
     if hidden:
         lines.append(f"... and {len(hidden)} more without a fault{_slowest(hidden)}")
     return [*lines, _sum(rows)]
@@ -86,17 +87,6 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row["host"], target, ARRIVED[row["arrived"]], after, row["reason"])
 
 
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADER))]
-    return [
-        "  ".join(
-            text.rjust(width) if column == RIGHT_ALIGNED else text.ljust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in cells
-    ]
-
-
 def _slowest(rows: Iterable[Row]) -> str:
     known = [row["after"] for row in rows if row["after"] is not None]
     return f", the slowest after {max(known):.3f} s" if known else ""
@@ -107,13 +97,8 @@ def _sum(rows: Sequence[Row]) -> str:
     if not checked:
         return "nothing was checked"
     arrived = sum(row["arrived"] is True for row in checked)
-    text = f"{arrived} of {len(checked)} probes arrived"
-    faulty = list(dict.fromkeys(row["host"] for row in rows if not row["ok"]))
-    if not faulty:
-        return text
-    names = ", ".join(faulty[:NAMED_IN_SUM])
-    more = f" and {len(faulty) - NAMED_IN_SUM} more" if len(faulty) > NAMED_IN_SUM else ""
-    return f"{text}. To look at: {names}{more}"
+    faulty = named(row["host"] for row in rows if not row["ok"])
+    return f"{arrived} of {len(checked)} probes arrived{faulty}"
 
 
 class FilterModule:

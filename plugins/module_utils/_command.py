@@ -26,12 +26,13 @@ class CompletedCommand(t.NamedTuple):
     stderr: str
 
 
-def run_command(command: t.Sequence[str], *, package: str) -> CompletedCommand:
+def run_command(command: t.Sequence[str], *, package: str, timeout: float | None = None) -> CompletedCommand:
     """Run a command in the C locale, looking into the system's own program folders too.
 
     package is what an operator has to install where the command is missing. Raises CommandError when the command
-    cannot be started or takes longer than COMMAND_TIMEOUT seconds.
+    cannot be started or takes longer than timeout seconds, COMMAND_TIMEOUT where none is given.
     """
+    timeout = COMMAND_TIMEOUT if timeout is None else timeout
     environment = dict(os.environ, LC_ALL="C", PATH=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}".lstrip(":"))
     try:
         done = subprocess.run(
@@ -39,13 +40,13 @@ def run_command(command: t.Sequence[str], *, package: str) -> CompletedCommand:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment,
-            timeout=COMMAND_TIMEOUT,
+            timeout=timeout,
             check=False,
         )
     except FileNotFoundError as error:
         raise CommandError(f"'{command[0]}' was not found on this host: install the package {package}") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"'{' '.join(command)}' did not end within {COMMAND_TIMEOUT:g} s") from error
+        raise CommandError(f"'{' '.join(command)}' did not end within {timeout:g} s") from error
     except OSError as error:
         raise CommandError(f"'{command[0]}' could not be run: {error}") from error
     return CompletedCommand(

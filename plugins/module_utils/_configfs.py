@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Mapping, Sequence, Union
 
@@ -25,6 +26,7 @@ Value = Union[str, int, bool]
 
 CONFIGFS = "/sys/kernel/config"
 ROOT = CONFIGFS + "/netconsole"
+LOCKDOWN = "/sys/kernel/security/lockdown"
 
 MAX_NAME_BYTES = 255  # NAME_MAX: mkdir answers ENAMETOOLONG above it
 MAX_DEV_NAME_BYTES = 15  # IFNAMSIZ - 1: several kernels cut longer names silently
@@ -44,6 +46,7 @@ WRITABLE: Mapping[str, str] = {
     "extended": BOOL,
     "release": BOOL,
 }
+ADDRESSES = ("remote_ip", "local_ip")
 READ_ONLY: Mapping[str, str] = {"enabled": BOOL, "local_mac": MAC, "transmit_errors": COUNT}
 # Switches below userdata/, changed while the target is enabled.
 SWITCHES = ("cpu_nr_enabled", "taskname_enabled", "release_enabled", "msgid_enabled")
@@ -94,6 +97,13 @@ class Files:
     def read(self, path: str) -> str:
         with open(path, "rb") as stream:
             return stream.read().decode("utf-8", "surrogateescape")
+
+    def link(self, path: str) -> str:
+        """What a symbolic link holds, "" where it cannot be read."""
+        try:
+            return os.readlink(path)
+        except OSError:
+            return ""
 
     def write(self, path: str, text: str) -> None:
         """One write(2), never two: configfs takes each write call as a value of its own."""
@@ -278,15 +288,36 @@ class Configfs:
         """Undo ``mount`` after a failure. Refused by the kernel while anything uses it, which is as it should be."""
         self.files.run(["umount", CONFIGFS])
 
-    def load(self, *, dry_run: bool = False) -> None:
-        """Load the module netconsole. With ``dry_run`` only make sure that it can be found."""
+    def load(self, *arguments: str, dry_run: bool = False) -> None:
+        """Load the module netconsole. With ``dry_run`` only make sure that it can be found.
+
+        ``arguments`` come after those of modprobe.d and win over them: "netconsole=" makes no boot targets.
+        """
         option = ["--dry-run"] if dry_run else []
-        self._run(
-            ["modprobe", *option, "netconsole"],
+        command = ["modprobe", *option, "netconsole", *arguments]
+        status, output = self.files.run(command)
+        if not status:
+            return
+        output = output or f"exit status {status}"
+        if self._locked_down() and re.search("key was rejected|operation not permitted|required key", output.lower()):
+            raise ConfigfsError(
+                f"the module netconsole of kernel {self.files.release()} is not signed, and this kernel is locked "
+                "down (Secure Boot), so it takes only signed ones: use the distribution's own kernel, whose modules "
+                f"are signed, or sign it ({' '.join(command)}: {output})"
+            )
+        raise ConfigfsError(
             f"the module netconsole of kernel {self.files.release()} cannot be loaded: install the package with the "
             "kernel's full set of modules, "
-            "and make sure that no modprobe.d file blocks it or hands it a broken netconsole= parameter",
+            "and make sure that no modprobe.d file blocks it or hands it a broken netconsole= parameter "
+            f"({' '.join(command)}: {output})"
         )
+
+    def _locked_down(self) -> bool:
+        """Whether the kernel refuses unsigned modules: the active choice of LOCKDOWN stands in brackets."""
+        try:
+            return "[none]" not in self.files.read(LOCKDOWN)
+        except OSError:
+            return False
 
     def unload(self) -> None:
         """Take the module away again after a failure.
@@ -404,13 +435,18 @@ class Configfs:
             raise ConfigfsError(f"target {name} cannot be disabled: {_reason(error)}{self._log_tail()}") from error
 
     def verify(
-        self, name: str, *, attributes: Mapping[str, Value], userdata: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *,
+        attributes: Mapping[str, Value],
+        userdata: Mapping[str, str] | None = None,
+        state: TargetState | None = None,
     ) -> TargetState:
-        """Read a target back and compare.
+        """Read a target back and compare, or compare ``state`` that was just read.
 
         Kernels up to 6.17 misread IPv4 text, cut names and keep values of failed writes silently.
         """
-        state = self.target(name)
+        state = self.target(name) if state is None else state
         if state is None:
             raise ConfigfsError(
                 f"target {name} vanished while it was being changed: something else on this host removes netconsole "

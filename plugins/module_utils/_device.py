@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from ._iproute import SYSTEM, IpCommandError, IprouteError, JSONObject, System, ip_json, missing_device_message
 
 LOOPBACK = "lo"
+# Seconds. What the kernel itself waits for a carrier when it brings a device up for netconsole (netpoll.c).
+CARRIER_TIMEOUT = 4.0
+_CARRIER_POLL = 0.1
 
 # Kinds of devices that netpoll refuses (IFF_DISABLE_NETPOLL), with the kernel release since which it does. No file
 # shows the flag. A kernel that has the change without the version refuses when the target is enabled.
@@ -26,6 +29,8 @@ NO_NETPOLL_SINCE: t.Mapping[str, tuple[int, int]] = {"hsr": (0, 0), "netkit": (0
 # Kinds that hand netpoll on: to all their ports, or to the one device below.
 _OVER_PORTS = frozenset({"bond", "bridge", "team"})
 _OVER_ONE = frozenset({"macvlan", "macvtap", "vlan"})
+# Kinds that let no veth device join while netconsole is enabled on them (tried: a bridge answers 524, a bond EBUSY).
+_REFUSES_VETH = frozenset({"bond", "bridge"})
 # link_type of iproute2 (ARPHRD_*): what can carry the Ethernet frames that netpoll builds.
 _ETHERNET_LINK_TYPES = frozenset({"ether", "loopback"})
 _VETH_SINCE = NO_NETPOLL_SINCE["veth"]
@@ -33,6 +38,17 @@ _VETH_SINCE = NO_NETPOLL_SINCE["veth"]
 
 class DeviceError(Exception):
     """The kernel would refuse this device, or send nothing by it; the message says why and what to use instead."""
+
+
+class DeviceDownError(DeviceError):
+    """The device is down, and nothing else is wrong with it."""
+
+    def __init__(self, dev_name: str) -> None:
+        self.dev_name = dev_name
+        super().__init__(
+            f"{dev_name} is down: bring it up by the host's network configuration first (netconsole would force it up, "
+            "which nobody asked for), or set bring_up to true"
+        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,7 @@ def check_device(dev_name: str, *, system: System = SYSTEM) -> Device:
     """The device of this name, when netconsole can send by it. Reads only: nothing is brought up.
 
     Raises DeviceError for a device that is missing, known by another name, a port of something, a VRF, no carrier of
-    Ethernet frames, of a kind that the kernel refuses, or down.
+    Ethernet frames, of a kind that the kernel refuses; DeviceDownError for one that is only down.
     """
     try:
         link = _link(dev_name, system=system)
@@ -71,11 +87,40 @@ def check_device(dev_name: str, *, system: System = SYSTEM) -> Device:
         raise DeviceError(str(error)) from error
     device = _device(link, system=system)
     if not device.up:
-        raise DeviceError(
-            f"{dev_name} is down: bring it up by the host's network configuration first "
-            "(netconsole would force it up, which nobody asked for)"
-        )
+        raise DeviceDownError(dev_name)
     return device
+
+
+def bring_up(dev_name: str, *, system: System = SYSTEM) -> None:
+    """Bring a device up as ip(8) does, and wait for its carrier, CARRIER_TIMEOUT seconds at most.
+
+    A device without a carrier is up all the same: what that means for a target is found when it is resolved.
+
+    Raises DeviceError.
+    """
+    _set_link(dev_name, "up", system=system)
+    deadline = system.clock() + CARRIER_TIMEOUT
+    while system.clock() < deadline:
+        if "LOWER_UP" in (_link(dev_name, system=system).get("flags") or []):
+            return
+        system.sleep(_CARRIER_POLL)
+
+
+def take_down(dev_name: str, *, system: System = SYSTEM) -> None:
+    """Undo bring_up. Raises DeviceError."""
+    _set_link(dev_name, "down", system=system)
+
+
+def _set_link(dev_name: str, state: str, *, system: System) -> None:
+    command = ["ip", "link", "set", "dev", dev_name, state]
+    try:
+        done = system.run(command)
+    except IprouteError as error:
+        raise DeviceError(str(error)) from error
+    if done.returncode:
+        raise DeviceError(
+            f"{dev_name} cannot be brought {state}: {' '.join(done.stderr.split())} ('{' '.join(command)}')"
+        )
 
 
 def _link(dev_name: str, *, system: System) -> JSONObject:
@@ -95,6 +140,22 @@ def _check_name(dev_name: str, link: JSONObject) -> None:
     name = link.get("ifname")
     if name != dev_name:
         raise DeviceError(f"{dev_name} is another name of {name}: use {name}")
+
+
+def top_master(dev_name: str, *, system: System = SYSTEM) -> str:
+    """The bond, bridge or team at the top of what this device is a port of; the device itself where it is no port.
+
+    A VRF is no master in this sense, and the one of an Open vSwitch is no device to send by.
+    """
+    if not os.path.islink(os.path.join(system.sysfs, "class", "net", dev_name, "master")):
+        return dev_name
+    names = [dev_name]
+    for master in _masters(dev_name, system=system)[1:]:
+        link = _link(names[-1], system=system)
+        if _info(link, "info_slave_kind") not in _OVER_PORTS:
+            break
+        names.append(master)
+    return names[-1]
 
 
 def _check_master(link: JSONObject, *, system: System) -> None:
@@ -211,9 +272,9 @@ def _warnings(link: JSONObject, *, system: System) -> list[str]:
         )
     if kind == "veth":
         warnings.append(f"{name} is a veth device: kernels from 6.12 on have no netconsole on those")
-    if kind == "bridge" and _release(system) >= _VETH_SINCE:
+    if kind in _REFUSES_VETH and _release(system) >= _VETH_SINCE:
         warnings.append(
-            f"{name} is a bridge: while netconsole is enabled on it, the kernel lets no veth device (container) join it"
+            f"{name} is a {kind}: while netconsole is enabled on it, the kernel lets no veth device (container) join it"
         )
     return warnings
 

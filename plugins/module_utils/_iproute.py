@@ -17,7 +17,7 @@ import socket
 import struct
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._command import COMMAND_TIMEOUT, CommandError, CompletedCommand, run_command
 
@@ -120,6 +120,38 @@ class System:
 
 
 SYSTEM = System()
+
+
+class Remembering:
+    """A host's network for one short run: what was asked once is not asked again, until ``forget``.
+
+    Only a neighbour without a MAC address is asked for again each time, since it is waited for. It is looked for once:
+    a dead gateway is not waited for again for each receiver behind it.
+    """
+
+    def __init__(self, system: System) -> None:
+        self._run, self._provoke = system.run, system.provoke
+        self._answers: dict[tuple[str, ...], CompletedCommand] = {}
+        self._provoked: set[tuple[str, str]] = set()
+        self.system = replace(system, run=self.run, provoke=self.provoke)
+
+    def run(self, command: t.Sequence[str]) -> CompletedCommand:
+        key = tuple(command)
+        if key in self._answers:
+            return self._answers[key]
+        answer = self._run(command)
+        if "neigh" not in key or '"lladdr"' in answer.stdout:
+            self._answers[key] = answer
+        return answer
+
+    def provoke(self, address: str, dev_name: str) -> None:
+        if (address, dev_name) not in self._provoked:
+            self._provoked.add((address, dev_name))
+            self._provoke(address, dev_name)
+
+    def forget(self) -> None:
+        self._answers.clear()
+        self._provoked.clear()
 
 
 def ip_json(system: System, *arguments: str) -> list[JSONObject]:

@@ -13,7 +13,7 @@ import ipaddress
 import re
 import socket
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._address import (
     BROADCAST_MAC,
@@ -26,7 +26,7 @@ from ._address import (
     normalize_remote_mac,
     parse_ip,
 )
-from ._device import LOOPBACK, check_device
+from ._device import LOOPBACK, check_device, top_master
 from ._iproute import SYSTEM, IpCommandError, IprouteError, JSONObject, System, ip_json
 
 # Neighbour states with a usable MAC address (NUD_VALID of include/net/neighbour.h without NOARP).
@@ -94,9 +94,10 @@ def resolve_next_hop(
     """Device, source address and next hop's MAC address for a receiver.
 
     What is given is checked and kept; the rest comes from the host's routing, asked for exactly what is given (policy
-    routing by source included). An unspecified local_ip (0.0.0.0, ::) counts as not given, as it does for the kernel.
-    Where the neighbour cache has no MAC address, the kernel is made to ask for it and the answer is waited for, timeout
-    seconds at most. Nothing on the host changes but that cache.
+    routing by source included). Rules by firewall mark, user or protocol say nothing of netconsole's frames, which pass
+    neither routing nor firewall: the route is that of a datagram without a mark. An unspecified local_ip (0.0.0.0, ::)
+    counts as not given, as it does for the kernel. Where the neighbour cache has no MAC address, the kernel is made to
+    ask for it and the answer is waited for, timeout seconds at most. Nothing on the host changes but that cache.
 
     A receiver on this host itself works over lo for IPv6 only, with the MAC address that lo has.
 
@@ -114,6 +115,50 @@ def resolve_next_hop(
         raise NextHopError(str(error)) from error
 
 
+def equal_next_hops(hop: NextHop, *, system: System = SYSTEM) -> list[NextHop]:
+    """The next hops of the route to a receiver that the kernel takes for as good as the one found (ECMP), that one too.
+
+    Only those whose MAC address is known: nobody is asked. Empty where the route has one next hop. The kernel chooses
+    among them by addresses and by a secret of this boot, so its choice may be another one after a reboot or when a
+    next hop came or went: whoever uses one of them already has no reason to change.
+    """
+    family = ip_family(hop.remote_ip)
+    try:
+        routes = ip_json(system, f"-{family}", "route", "get", hop.remote_ip, "fibmatch")
+    except IprouteError:
+        return []
+    found: list[NextHop] = []
+    for entry in [entry for route in routes for entry in route.get("nexthops") or []]:
+        route = _parse_route({"dev": "", **entry})
+        if route.gateway is None or not route.dev_name or {"dead", "linkdown"} & set(entry.get("flags") or []):
+            continue
+        try:
+            mac, _state = _cached_neighbour(route.gateway, route.dev_name, system=system)
+            if mac is None:
+                continue
+            local_ip = _source_through(hop, route.dev_name, system=system)
+        except (IprouteError, NextHopError):
+            continue  # one that cannot be used now
+        found.append(
+            NextHop(
+                remote_ip=hop.remote_ip,
+                dev_name=route.dev_name,
+                local_ip=local_ip,
+                remote_mac=mac,
+                gateway=route.gateway,
+            )
+        )
+    return found
+
+
+def _source_through(hop: NextHop, dev_name: str, *, system: System) -> str:
+    """The source address for a receiver by another device."""
+    if dev_name == hop.dev_name:
+        return hop.local_ip
+    asked = _Asked(remote_ip=hop.remote_ip, dev_name=dev_name, local_ip=None, remote_mac=None, timeout=0)
+    return _route(asked, system=system).local_ip or _first_address(asked, dev_name, system=system)
+
+
 def resolve_remote_ip(name_or_address: str, *, family: int | None = None, lookup: Lookup = socket.getaddrinfo) -> str:
     """The canonical address of a receiver: of an address itself, of a host name the first that getaddrinfo(3) gives.
 
@@ -123,7 +168,7 @@ def resolve_remote_ip(name_or_address: str, *, family: int | None = None, lookup
     Raises AddressError for a malformed address, NextHopError for one of another family and for a name without an
     address.
     """
-    if ":" in name_or_address or _looks_like_ipv4(name_or_address) or not name_or_address.strip():
+    if _is_literal(name_or_address):
         address = normalize_ip(name_or_address)
         if family is not None and ip_family(address) != family:
             raise NextHopError(f"{address} is no IPv{family} address: receiver and local_ip must be of one family")
@@ -141,6 +186,22 @@ def resolve_remote_ip(name_or_address: str, *, family: int | None = None, lookup
     for _family, _type, _protocol, _name, socket_address in found:
         return normalize_ip(str(socket_address[0]).partition("%")[0])
     raise NextHopError(f"the name {name_or_address} has no {what} on this host: give the receiver's address")
+
+
+def check_given(
+    remote_ip: str, *, dev_name: str | None = None, local_ip: str | None = None, remote_mac: str | None = None
+) -> None:
+    """Refuse what is wrong on any host, without asking this one. Of a receiver given by name nothing is known yet.
+
+    Raises AddressError and NextHopError, as resolve_next_hop would.
+    """
+    if _is_literal(remote_ip):
+        _asked(remote_ip, dev_name=dev_name, local_ip=local_ip, remote_mac=remote_mac, timeout=0)
+
+
+def _is_literal(name_or_address: str) -> bool:
+    """Whether this can only be meant as an address."""
+    return ":" in name_or_address or _looks_like_ipv4(name_or_address) or not name_or_address.strip()
 
 
 def _looks_like_ipv4(text: str) -> bool:
@@ -206,6 +267,9 @@ def _resolve(asked: _Asked, *, system: System) -> NextHop:
     route = _route(asked, system=system)
     if route.kind == "local":
         return _on_this_host(asked, route)
+    if asked.dev_name is None:
+        # A route by the port of a bond, bridge or team: only the master is taken, and only it hears the answers.
+        route = replace(route, dev_name=top_master(route.dev_name, system=system))
     if route.kind in _GROUP_TYPES and asked.remote_mac is None:
         raise NextHopError(_group_message(asked.remote_ip, f"an address of the type {route.kind}"))
     local_ip = asked.local_ip or route.local_ip or _first_address(asked, route.dev_name, system=system)

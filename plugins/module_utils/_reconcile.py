@@ -4,21 +4,29 @@
 
 """Desired + observed -> plan -> applied: the one function that makes a sender's kernel match its declaration.
 
-1. ``Declaration`` is what somebody wrote down: targets, console log level. Checked here, before the host is looked at.
-2. ``resolve`` fills in what was left out (interface, source address, next hop's MAC) from the host's own routing.
-3. ``plan`` compares with what the kernel shows and lists every step. It changes nothing: it is what check mode shows.
-4. ``apply`` carries the steps out, reads back, and on a failure puts everything that it touched back as it was.
+1. ``Declaration`` (``_declaration``) is what somebody wrote down.
+2. ``resolve`` (``_desired``) fills in what was left out (interface, source address, next hop's MAC) from the host's own
+   routing.
+3. ``plan`` compares with what the kernel shows and lists every step. It is what check mode shows.
+4. ``apply`` carries the steps out and reads back.
 
-Who needs the plan: the modules ``target`` and ``sender`` (the watcher on the host will be the third).
+A declaration that is wrong, or asks for what this kernel lacks, is refused as a whole before anything is touched. A
+target that cannot be had now (no route, a device that is gone, a kernel that refuses it) is left, or put back, as it
+was; it stands in ``failures`` and the others are as declared.
+
+Who needs the plan: the modules ``target`` and ``sender``, and the service on the host.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
-from typing import Callable, Iterable, Mapping, Sequence
+from typing import Iterable, Mapping, Sequence
 
-from ._address import BROADCAST_MAC, AddressError, normalize_ip, normalize_remote_mac
+from ._address import BROADCAST_MAC, AddressError
+from ._boot_targets import BootParameter, attach_boot_targets, attachable, boot_parameters, is_boot_name
 from ._configfs import (
+    ADDRESSES,
     SWITCHES,
     WRITABLE,
     Configfs,
@@ -26,12 +34,13 @@ from ._configfs import (
     ConsoleLoglevel,
     TargetState,
     Value,
-    check_dev_name,
-    check_name,
-    check_userdata,
 )
-from ._device import DeviceError, check_device
-from ._next_hop import NextHop, NextHopError, resolve_next_hop, resolve_remote_ip
+from ._declaration import Declaration, DeclarationError, DeclaredTarget
+from ._desired import DesiredTarget, Network, foreseen, resolve
+from ._device import DeviceDownError, DeviceError
+from ._next_hop import NextHopError
+from ._panic import PanicCapture, PanicCaptureError, read_panic_capture, write_panic_timeout
+from ._preflight import PreflightError, check_place
 
 # What the kernel puts into a new target (netconsole.c, alloc_and_init). Only used to predict, in check mode.
 KERNEL_DEFAULTS: Mapping[str, Value] = {
@@ -46,151 +55,32 @@ KERNEL_DEFAULTS: Mapping[str, Value] = {
 }
 
 
-class DeclarationError(ValueError):
-    """The declaration itself is wrong, whatever the host looks like."""
-
-
 class CapabilityError(Exception):
     """This kernel lacks something that the declaration asks for."""
 
 
+# What makes one target impossible now and says nothing of the others.
+_TARGET_ERRORS = (DeviceError, NextHopError)
+
 # Everything that the engine raises on purpose. The message of each is complete: cause and way out.
-ENGINE_ERRORS = (AddressError, CapabilityError, ConfigfsError, DeclarationError, DeviceError, NextHopError)
+ENGINE_ERRORS = (
+    AddressError,
+    CapabilityError,
+    ConfigfsError,
+    DeclarationError,
+    DeviceError,
+    NextHopError,
+    PanicCaptureError,
+    PreflightError,
+)
+
+OPTIONAL_FEATURES = ("extended", "release", "userdata", *SWITCHES, "transmit_errors")
 
 
-@dataclass(frozen=True)
-class DeclaredTarget:
-    """One target as it was written down. ``None`` means: not given.
-
-    ``remote_ip`` may be a host name. ``dev_name``, ``local_ip`` and ``remote_mac`` are resolved when not given;
-    ``extended`` follows the kernel; ``release``, ``userdata`` and the switches stay as they are.
-    """
-
-    name: str
-    present: bool = True
-    enabled: bool = True
-    remote_ip: str | None = None
-    remote_port: int = 6666
-    local_port: int = 6665
-    dev_name: str | None = None
-    local_ip: str | None = None
-    remote_mac: str | None = None
-    extended: bool | None = None
-    release: bool | None = None
-    userdata: Mapping[str, str] | None = None
-    switches: Mapping[str, bool] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if not self.present:
-            return
-        if not self.remote_ip:
-            raise DeclarationError(f"target {self.name}: remote_ip is missing: give the receiver's address or name")
-        for option, port in (("remote_port", self.remote_port), ("local_port", self.local_port)):
-            if not 1 <= port <= 65535:
-                raise DeclarationError(
-                    f"target {self.name}: {option} is {port}: a UDP port is a number from 1 to 65535"
-                )
-        if self.dev_name is not None:
-            check_dev_name(self.dev_name)
-        if self.local_ip is not None:
-            normalize_ip(self.local_ip)
-        if self.remote_mac is not None:
-            normalize_remote_mac(self.remote_mac)
-        if self.release and self.extended is False:
-            raise DeclarationError(
-                f"target {self.name}: release needs the extended format: set extended to true or auto, or leave "
-                "release out"
-            )
-        if self.userdata is not None:
-            check_userdata(self.userdata)
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """A sender's whole declaration."""
-
-    targets: tuple[DeclaredTarget, ...]
-    console_loglevel: int | None = None
-    missing_capability: str = "error"  # or "warn": go on without
-
-    def __post_init__(self) -> None:
-        names = [target.name for target in self.targets]
-        for name in names:
-            if names.count(name) > 1:
-                raise DeclarationError(
-                    f"target {name} is declared {names.count(name)} times: give each target a name of its own"
-                )
-        if self.console_loglevel is not None and not 1 <= self.console_loglevel <= 8:
-            raise DeclarationError(
-                f"console_loglevel is {self.console_loglevel}: it is a number from 1 (only emerg is sent) to 8 "
-                "(debug is sent too); "
-                "a message is sent when its level is lower than this number"
-            )
-
-
-@dataclass(frozen=True)
-class DesiredTarget:
-    """A declared target with everything resolved: what the kernel shall show afterwards."""
-
-    name: str
-    present: bool
-    attributes: Mapping[str, Value] = field(default_factory=dict)  # writable attributes, switches and ``enabled``
-    userdata: Mapping[str, str] | None = None
-    next_hop: NextHop | None = None
-
-    @property
-    def enabled(self) -> bool:
-        return bool(self.attributes["enabled"])
-
-
-@dataclass(frozen=True)
-class Network:
-    """The host's network as the engine asks it. Tests put tables in its place."""
-
-    remote_ip: Callable[..., str] = resolve_remote_ip
-    next_hop: Callable[..., NextHop] = resolve_next_hop
-    device_warnings: Callable[[str], Sequence[str]] = lambda dev_name: check_device(dev_name).warnings
-
-
-def resolve(declared: DeclaredTarget, network: Network) -> tuple[DesiredTarget, list[str]]:
-    """Fill in what was not given from the host's routing, and check that the kernel will be able to send.
-
-    Returns warnings too.
-    """
-    if not declared.present:
-        return DesiredTarget(name=declared.name, present=False), []
-    family = None
-    if declared.local_ip is not None:
-        family = 6 if ":" in normalize_ip(declared.local_ip) else 4
-    remote_ip = network.remote_ip(str(declared.remote_ip), family=family)
-    hop = network.next_hop(
-        remote_ip, dev_name=declared.dev_name, local_ip=declared.local_ip, remote_mac=declared.remote_mac
-    )
-    warnings: list[str] = []
-    if declared.enabled:
-        warnings.extend(network.device_warnings(hop.dev_name))
-    if hop.remote_mac == BROADCAST_MAC:
-        warnings.append(
-            f"target {declared.name}: remote_mac is the broadcast address: every host on the segment of "
-            f"{hop.dev_name} can read this host's kernel messages"
-        )
-    attributes: dict[str, Value] = {
-        "dev_name": hop.dev_name,
-        "remote_ip": hop.remote_ip,
-        "local_ip": hop.local_ip,
-        "remote_port": declared.remote_port,
-        "local_port": declared.local_port,
-        "remote_mac": hop.remote_mac,
-        "extended": True if declared.extended is None else declared.extended,
-        "enabled": declared.enabled,
-    }
-    if declared.release is not None:
-        attributes["release"] = declared.release
-    attributes.update(declared.switches)
-    return DesiredTarget(
-        name=declared.name, present=True, attributes=attributes, userdata=declared.userdata, next_hop=hop
-    ), warnings
+def features(state: TargetState) -> frozenset[str]:
+    """What this kernel's targets offer beyond what every kernel has. Read from the files of one target."""
+    found = {name for name in OPTIONAL_FEATURES if name in state.attributes}
+    return frozenset(found | ({"userdata"} if state.userdata is not None else set()))
 
 
 def _needs(desired: DesiredTarget) -> frozenset[str]:
@@ -207,31 +97,27 @@ def _without(desired: DesiredTarget, missing: Iterable[str]) -> DesiredTarget:
     return replace(desired, attributes=attributes, userdata=None if "userdata" in gone else desired.userdata)
 
 
-OPTIONAL_FEATURES = ("extended", "release", "userdata", *SWITCHES, "transmit_errors")
-
-
-def features(state: TargetState) -> frozenset[str]:
-    """What this kernel's targets offer beyond what every kernel has. Read from the files of one target."""
-    found = {name for name in OPTIONAL_FEATURES if name in state.attributes}
-    return frozenset(found | ({"userdata"} if state.userdata is not None else set()))
-
-
 # -- the plan
 # -----------------------------------------------------------------------------------------------------------
 
 MOUNT, LOAD, CREATE, REMOVE, DISABLE, ENABLE = "mount", "load", "create", "remove", "disable", "enable"
-WRITE, WRITE_USERDATA, REMOVE_USERDATA, LOGLEVEL, RESUME = (
+WRITE, WRITE_USERDATA, REMOVE_USERDATA, LOGLEVEL, RESUME, PANIC, BRING_UP = (
     "write",
     "write userdata",
     "remove userdata",
     "console_loglevel",
     "resume",
+    "kernel.panic",
+    "bring up",
 )
 
 
 @dataclass(frozen=True)
 class Action:
-    """One step. ``before`` and ``after`` are the values of ``item`` (an attribute or a user-data key)."""
+    """One step. ``before`` and ``after`` are the values of ``item`` (an attribute or a user-data key).
+
+    ``why`` stands in words behind a step that would otherwise surprise.
+    """
 
     kind: str
     target: str = ""
@@ -239,14 +125,20 @@ class Action:
     before: Value | None = None
     after: Value | None = None
     dev_name: str = ""
+    why: str = ""
 
     def __str__(self) -> str:
+        return f"{self._words()}, {self.why}" if self.why else self._words()
+
+    def _words(self) -> str:
         if self.kind == MOUNT:
             return "mount configfs"
         if self.kind == LOAD:
             return "load module netconsole"
-        if self.kind == LOGLEVEL:
-            return f"set console_loglevel from {self.before} to {self.after}"
+        if self.kind in (LOGLEVEL, PANIC):
+            return f"set {self.kind} from {self.before} to {self.after}"
+        if self.kind == BRING_UP:
+            return f"bring up {self.dev_name}"
         if self.kind == RESUME:
             return (
                 f"{self.target}: switch off and on again, since this kernel silently stops it when a sibling on "
@@ -268,7 +160,8 @@ def _shown(value: Value | None) -> str:
 class Plan:
     """What has to be done, and what it starts from.
 
-    ``after`` is what the kernel will show as far as it can be told beforehand.
+    ``after`` is what the kernel will show as far as it can be told beforehand. ``deferred`` are the targets whose
+    device has to be brought up before it can be said how they send: their steps are foretold without that.
     """
 
     actions: tuple[Action, ...]
@@ -278,14 +171,19 @@ class Plan:
     console_loglevel: tuple[int, int] | None  # before, after
     capabilities: frozenset[str] | None  # None: not known before a first target exists
     warnings: tuple[str, ...]
+    panic_capture: PanicCapture  # as it will be
     missing_capability: str = "error"
+    failures: Mapping[str, str] = field(default_factory=dict)  # target name -> why it stays as it is
+    panic_timeout: tuple[int, int] | None = None  # kernel.panic before, after; None: not to be changed
+    deferred: Mapping[str, DeclaredTarget] = field(default_factory=dict)
+    network: Network = field(default_factory=Network, compare=False, repr=False)
 
     @property
     def changed(self) -> bool:
         return bool(self.actions)
 
     def diff(self) -> dict[str, dict[str, object]]:
-        """Before and after, of exactly what is declared: by target name, plus console_loglevel."""
+        """Before and after, of exactly what is declared: by target name, plus console_loglevel and kernel.panic."""
         before: dict[str, object] = {}
         after: dict[str, object] = {}
         for desired in self.desired:
@@ -293,6 +191,8 @@ class Plan:
             after[desired.name] = _declared_part(self.after[desired.name], desired)
         if self.console_loglevel is not None:
             before["console_loglevel"], after["console_loglevel"] = self.console_loglevel
+        if self.panic_timeout is not None:
+            before["kernel.panic"], after["kernel.panic"] = self.panic_timeout
         return {"before": before, "after": after}
 
 
@@ -303,7 +203,9 @@ def _declared_part(state: TargetState | None, desired: DesiredTarget) -> dict[st
     part: dict[str, object] = {
         name: state.attributes[name]
         for name in names
-        if name in state.attributes and (name in desired.attributes or not desired.present)
+        if name in state.attributes
+        and (name in desired.attributes or not desired.present)
+        and name not in desired.unreadable
     }
     if state.userdata is not None and (desired.userdata is not None or not desired.present):
         part["userdata"] = dict(state.userdata)
@@ -313,50 +215,134 @@ def _declared_part(state: TargetState | None, desired: DesiredTarget) -> dict[st
 def plan(declaration: Declaration, *, configfs: Configfs, console: ConsoleLoglevel, network: Network) -> Plan:
     """Compare the declaration with this host, list the steps.
 
-    Changes nothing (a neighbour lookup may fill the neighbour cache).
+    Changes nothing. A neighbour lookup may fill the neighbour cache, and targets that the kernel made at boot can only
+    be seen by having configfs list them from then on: they go on as they were.
     """
-    warnings: list[str] = []
-    desired: list[DesiredTarget] = []
-    for declared in declaration.targets:
-        target, found = resolve(declared, network)
-        desired.append(target)
-        warnings.extend(found)
+    files = configfs.files
+    ready = configfs.ready()
+    check_place(files, container_will_do=ready or not any(target.present for target in declaration.targets))
+    observed = configfs.targets()
+    found = _resolved(declaration, observed, network)
+    warnings, failures = found.warnings, found.failures
+    panic, panic_timeout = _panic(declaration, configfs, warnings)
 
     actions: list[Action] = []
-    observed = configfs.targets()
-    if not configfs.ready() and any(target.present for target in desired):
-        actions.extend(_preparation(configfs))
+    parameters = boot_parameters(files) if declaration.purge or found.present() else []
+    if not ready and found.present():
+        actions.extend(_preparation(configfs, parameters))
+    if ready and attachable(files.release()):
+        observed = {**observed, **attach_boot_targets(configfs, parameters, observed)}
     capabilities = next((features(state) for state in observed.values()), None)
     if capabilities is not None:
-        desired = [_fit(target, capabilities, declaration.missing_capability, warnings) for target in desired]
-
-    # First what goes, then what comes: whatever is enabled last on an interface brings its stopped siblings back to
-    # life.
-    for target in sorted(desired, key=lambda wanted: wanted.present):
-        actions.extend(target_actions(target, observed.get(target.name)))
-    after: dict[str, TargetState | None] = {
-        target.name: _predict(target, observed.get(target.name)) for target in desired
-    }
-    actions.extend(_resumed_siblings(actions, {**observed, **after}, own=after, release=configfs.files.release()))
+        for wanted in found.failing:
+            _fit(wanted, capabilities, declaration.missing_capability, [])
+    desired = [
+        _fitted(target, observed.get(target.name), capabilities, declaration, warnings, files.release())
+        for target in found.desired
+    ]
+    if configfs.loaded() and not attachable(files.release()):
+        warnings.extend(_unseen_boot_targets(parameters, desired, purge=declaration.purge))
+    goes = [target for target in desired if not target.present]
+    comes = [target for target in desired if target.present]
+    replaced = _replaced(comes, observed)
+    if declaration.purge:
+        declared = {target.name for target in declaration.targets} | {target.name for target in replaced}
+        goes.extend(DesiredTarget(name=name, present=False) for name in observed if name not in declared)
 
     loglevel: tuple[int, int] | None = None
     if declaration.console_loglevel is not None:
         loglevel = (console.read(), declaration.console_loglevel)
         if loglevel[0] != loglevel[1]:
             actions.append(Action(LOGLEVEL, before=loglevel[0], after=loglevel[1]))
+    if panic_timeout is not None and panic_timeout[0] != panic_timeout[1]:
+        actions.append(Action(PANIC, before=panic_timeout[0], after=panic_timeout[1]))
+    down = dict.fromkeys(str(target.attributes["dev_name"]) for target in comes if target.name in found.deferred)
+    actions.extend(Action(BRING_UP, dev_name=dev_name) for dev_name in down)
+
+    # First what goes, then what comes: whatever is enabled last on an interface brings its stopped siblings back to
+    # life. Last of all a boot target whose place is taken, so that somebody sends all the time.
+    ordered = (*goes, *comes, *replaced)
+    for target in ordered:
+        actions.extend(target_actions(target, observed.get(target.name)))
+    before = {name: observed.get(name) for name in (*(target.name for target in ordered), *failures)}
+    after: dict[str, TargetState | None] = dict(before)
+    after.update({target.name: _predict(target, observed.get(target.name)) for target in ordered})
+    actions.extend(_resumed_siblings(actions, {**observed, **after}, own=after, release=files.release()))
     return Plan(
         actions=tuple(actions),
-        desired=tuple(desired),
-        before={target.name: observed.get(target.name) for target in desired},
+        desired=ordered,
+        before=before,
         after=after,
         console_loglevel=loglevel,
         capabilities=capabilities,
         warnings=tuple(warnings),
+        panic_capture=panic,
         missing_capability=declaration.missing_capability,
+        failures=failures,
+        panic_timeout=panic_timeout,
+        deferred=found.deferred,
+        network=network,
     )
 
 
-def _preparation(configfs: Configfs) -> list[Action]:
+@dataclass
+class _Resolved:
+    """What became of each declared target when the host's network was asked."""
+
+    desired: list[DesiredTarget] = field(default_factory=list)
+    failing: list[DesiredTarget] = field(default_factory=list)  # as far as they are known
+    failures: dict[str, str] = field(default_factory=dict)
+    deferred: dict[str, DeclaredTarget] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def present(self) -> bool:
+        return any(target.present for target in self.desired)
+
+
+def _resolved(declaration: Declaration, observed: Mapping[str, TargetState], network: Network) -> _Resolved:
+    found = _Resolved()
+    for declared in declaration.targets:
+        try:
+            target, warnings = resolve(declared, network, observed.get(declared.name))
+        except _TARGET_ERRORS as error:
+            if isinstance(error, DeviceDownError) and declaration.bring_up and declared.dev_name is not None:
+                found.desired.append(foreseen(declared, network))
+                found.deferred[declared.name] = declared
+            else:
+                found.failing.append(foreseen(declared, network))
+                found.failures[declared.name] = _sentence(error)
+            continue
+        found.desired.append(target)
+        found.warnings.extend(warnings)
+    return found
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text if text.endswith(".") else f"{text}."
+
+
+def _panic(
+    declaration: Declaration, configfs: Configfs, warnings: list[str]
+) -> tuple[PanicCapture, tuple[int, int] | None]:
+    """What will become of a panic, and kernel.panic before and after where the declaration has a say in it."""
+    now = read_panic_capture(configfs.files)
+    if not any(target.present and target.enabled for target in declaration.targets):
+        return now, None
+    if declaration.panic_capture == "set":
+        then = read_panic_capture(configfs.files, timeout=0)
+        if not then.works:
+            raise PanicCaptureError(f"panic_capture is set: {then.reason}")
+        # Older kernels send a panic whatever kernel.panic is: there is nothing to set.
+        return (now, None) if now.works and now.timeout else (then, (now.timeout, 0))
+    if not now.works and declaration.panic_capture == "require":
+        raise PanicCaptureError(f"panic_capture is require: {now.reason}")
+    if not now.works:
+        warnings.append(f"a panic of this host will not be received. {now.reason}")
+    return now, None
+
+
+def _preparation(configfs: Configfs, parameters: Sequence[BootParameter]) -> list[Action]:
     if configfs.mounted() and configfs.loaded():
         raise ConfigfsError(
             "netconsole is loaded but offers no directory in configfs: this kernel was built without "
@@ -366,8 +352,31 @@ def _preparation(configfs: Configfs) -> list[Action]:
     actions = [] if configfs.mounted() else [Action(MOUNT)]
     if not configfs.loaded():
         configfs.load(dry_run=True)
-        actions.append(Action(LOAD))
+        sources = sorted({parameter.source for parameter in parameters})
+        why = f"without the boot targets of {', '.join(sources)}" if sources else ""
+        actions.append(Action(LOAD, item="netconsole=" if sources else "", why=why))
     return actions
+
+
+def _fitted(
+    target: DesiredTarget,
+    observed: TargetState | None,
+    capabilities: frozenset[str] | None,
+    declaration: Declaration,
+    warnings: list[str],
+    release: str,
+) -> DesiredTarget:
+    if capabilities is not None:
+        target = _fit(target, capabilities, declaration.missing_capability, warnings)
+    _check_room(target, observed, release)
+    if not target.present or not _misread_switch(observed, release):
+        return target
+    if "release_enabled" in target.attributes and observed is not None:
+        warnings.append(
+            f"target {target.name}: this kernel may show taskname_enabled where release_enabled is asked for, so it "
+            "cannot be told what release_enabled is: it is written in every run"
+        )
+    return replace(target, unreadable=frozenset({"release_enabled"}))
 
 
 def _fit(
@@ -388,13 +397,97 @@ def _fit(
     return _without(desired, absent)
 
 
+def _version(release: str) -> tuple[int, int]:
+    """Major and minor number of a kernel's release; the newest imaginable where it has none."""
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    return (int(numbers.group(1)), int(numbers.group(2))) if numbers else (9999, 0)
+
+
+# MAX_USERDATA_ITEMS, before and from the kernel that raised it. No file shows it.
+_FEW_KEYS, _MANY_KEYS, _MANY_KEYS_SINCE = 16, 256, (6, 19)
+
+
+def _check_room(desired: DesiredTarget, observed: TargetState | None, release: str) -> None:
+    """Refuse more user data than a target holds. Kernels with few places count the switches that are on, too."""
+    if not desired.present:
+        return
+    few = _version(release) < _MANY_KEYS_SINCE
+    userdata = observed.userdata if observed is not None and desired.userdata is None else desired.userdata
+    shown = {} if observed is None else observed.attributes
+    on = [switch for switch in SWITCHES if few and desired.attributes.get(switch, shown.get(switch, False))]
+    keys, places = len(userdata or {}), _FEW_KEYS if few else _MANY_KEYS
+    if keys + len(on) > places:
+        switches = f" and {len(on)} of the switches ({', '.join(on)})" if on else ""
+        raise DeclarationError(
+            f"target {desired.name}: {keys} userdata keys{switches} are more than the {places} that a target of "
+            f"kernel {release} holds: leave some out"
+        )
+
+
+# Kernels that print the taskname bit in release_enabled: seen on 6.17, which is the first that was looked at with the
+# switches; right on 7.0.
+_MISREAD = ((6, 15), (7, 0))
+
+
+def _misread_switch(observed: TargetState | None, release: str) -> bool:
+    """Whether what the kernel shows of release_enabled may be taskname_enabled.
+
+    Where the two differ, it is not. Where they are alike, or there is no target yet, only the version tells.
+    """
+    if not _MISREAD[0] <= _version(release) < _MISREAD[1]:
+        return False
+    shown = {} if observed is None else observed.attributes
+    return shown.get("release_enabled") == shown.get("taskname_enabled")
+
+
+def _unseen_boot_targets(
+    parameters: Sequence[BootParameter], desired: Sequence[DesiredTarget], *, purge: bool
+) -> list[str]:
+    """Warnings of boot targets that a kernel before 6.7 neither shows nor lets go of."""
+    warnings = []
+    for parameter in parameters:
+        served = {
+            target.name
+            for target in desired
+            for boot in parameter.targets()
+            if target.present
+            and (boot.remote_ip, boot.remote_port or KERNEL_DEFAULTS["remote_port"])
+            == (target.attributes.get("remote_ip"), target.attributes["remote_port"])
+        }
+        way_out = f"take netconsole= out of {parameter.source} and reboot"
+        if served:
+            warnings.append(
+                f"{parameter.source} has a netconsole= parameter with the receiver of {', '.join(sorted(served))}: if "
+                "the module was loaded with it, every message is sent there twice, since this kernel (before 6.7) "
+                f"does not show its boot targets: {way_out}"
+            )
+        elif purge:
+            warnings.append(
+                f"{parameter.source} has a netconsole= parameter: if the module was loaded with it, its targets send "
+                f"on, since this kernel (before 6.7) does not show its boot targets: {way_out}"
+            )
+    return warnings
+
+
+def _replaced(comes: Sequence[DesiredTarget], observed: Mapping[str, TargetState]) -> list[DesiredTarget]:
+    """Boot targets whose receiver a declared target has: they go when that one is as declared."""
+    taken: dict[tuple[object, object], str] = {
+        (target.attributes.get("remote_ip"), target.attributes["remote_port"]): target.name
+        for target in reversed(comes)
+    }
+    replaced = []
+    for name, state in observed.items():
+        successor = taken.get((state.attributes["remote_ip"], state.attributes["remote_port"]))
+        if is_boot_name(name) and successor is not None:
+            replaced.append(DesiredTarget(name=name, present=False, successor=successor))
+    return replaced
+
+
 def target_actions(desired: DesiredTarget, observed: TargetState | None) -> list[Action]:
     """The steps from what the kernel shows of one target to what is wanted. No steps: nothing to change."""
     name = desired.name
     if not desired.present:
-        return (
-            [] if observed is None else [Action(REMOVE, name, dev_name=observed.dev_name if observed.enabled else "")]
-        )
+        return [] if observed is None else [_removal(observed, successor=desired.successor)]
     dev_name = str(desired.attributes["dev_name"])
     if observed is not None and _family_is_fixed(desired, observed):
         # Kernels up to 6.17 never let go of IPv6: only a new target can be IPv4 again. What was not declared moves
@@ -403,15 +496,16 @@ def target_actions(desired: DesiredTarget, observed: TargetState | None) -> list
         moved = replace(
             desired,
             attributes={
-                **{attribute: kept[attribute] for attribute in ("release", *SWITCHES) if attribute in kept},
+                **{
+                    attribute: kept[attribute]
+                    for attribute in ("release", *SWITCHES)
+                    if attribute in kept and attribute not in desired.unreadable
+                },
                 **desired.attributes,
             },
             userdata=observed.userdata if desired.userdata is None else desired.userdata,
         )
-        return [
-            Action(REMOVE, name, dev_name=observed.dev_name if observed.enabled else ""),
-            *target_actions(moved, None),
-        ]
+        return [_removal(observed), *target_actions(moved, None)]
 
     actions = [] if observed is not None else [Action(CREATE, name)]
     shown: Mapping[str, Value] = {} if observed is None else observed.attributes
@@ -426,14 +520,14 @@ def target_actions(desired: DesiredTarget, observed: TargetState | None) -> list
         running = False
     for attribute in cold:
         actions.append(Action(WRITE, name, attribute, shown.get(attribute), desired.attributes[attribute]))
-    for switch in SWITCHES:
-        if switch in desired.attributes and shown.get(switch) != desired.attributes[switch]:
-            actions.append(Action(WRITE, name, switch, shown.get(switch), desired.attributes[switch]))
+    actions.extend(_switch_actions(desired, shown, on=False))
+    current = {} if observed is None or observed.userdata is None else dict(observed.userdata)
     if desired.userdata is not None:
-        current = {} if observed is None or observed.userdata is None else dict(observed.userdata)
         actions.extend(
             Action(REMOVE_USERDATA, name, key, current[key]) for key in current if key not in desired.userdata
         )
+    actions.extend(_switch_actions(desired, shown, on=True))  # after what makes room for them
+    if desired.userdata is not None:
         actions.extend(
             Action(WRITE_USERDATA, name, key, current.get(key), value)
             for key, value in desired.userdata.items()
@@ -444,9 +538,28 @@ def target_actions(desired: DesiredTarget, observed: TargetState | None) -> list
     return actions
 
 
+def _removal(observed: TargetState, *, successor: str = "") -> Action:
+    why = ""
+    if successor:
+        why = f"which the kernel made at boot: {successor} sends to this receiver now"
+    elif is_boot_name(observed.name):
+        why = "which is back after the next boot if a netconsole= parameter made it"
+    return Action(REMOVE, observed.name, dev_name=observed.dev_name if observed.enabled else "", why=why)
+
+
+def _switch_actions(desired: DesiredTarget, shown: Mapping[str, Value], *, on: bool) -> list[Action]:
+    return [
+        Action(WRITE, desired.name, switch, shown.get(switch), on)
+        for switch in SWITCHES
+        if desired.attributes.get(switch) is on
+        and shown.get(switch) is not on
+        and not (switch in desired.unreadable and switch in shown)
+    ]
+
+
 def _family_is_fixed(desired: DesiredTarget, observed: TargetState) -> bool:
     was_ipv6 = any(":" in str(observed.attributes[attribute]) for attribute in ("remote_ip", "local_ip"))
-    return was_ipv6 and ":" not in str(desired.attributes["remote_ip"])
+    return was_ipv6 and ":" not in str(desired.attributes.get("remote_ip", ":"))
 
 
 def _predict(desired: DesiredTarget, observed: TargetState | None) -> TargetState | None:
@@ -454,6 +567,8 @@ def _predict(desired: DesiredTarget, observed: TargetState | None) -> TargetStat
         return None
     attributes: dict[str, Value] = dict(KERNEL_DEFAULTS if observed is None else observed.attributes)
     attributes.update(desired.attributes)
+    for switch in desired.unreadable:
+        attributes[switch] = attributes.get("taskname_enabled", False)
     userdata = observed.userdata if observed is not None and desired.userdata is None else desired.userdata
     return TargetState(name=desired.name, attributes=attributes, userdata=userdata)
 
@@ -464,14 +579,17 @@ def siblings_may_stop(release: str) -> bool:
     Fixed upstream in 6.18 and in updates of several stable kernels. No file tells, so all older ones are treated alike:
     it costs one more switch off and on.
     """
-    numbers = release.split("-")[0].split(".")
-    return (int(numbers[0]), int("".join(c for c in numbers[1] if c.isdigit()))) < (6, 18)
+    return _version(release) < (6, 18)
 
 
 def _resumed_siblings(
-    actions: Sequence[Action], states: Mapping[str, TargetState | None], *, own: Iterable[str], release: str
+    actions: Iterable[Action], states: Mapping[str, TargetState | None], *, own: Iterable[str], release: str
 ) -> list[Action]:
-    """One switch off and on for each interface on which a target was stopped and none was enabled after it."""
+    """One switch off and on for each interface on which a target was stopped and none was enabled after it.
+
+    A run that is killed just between the two leaves no trace that a later one could see: the kernel shows a sibling
+    that it stopped as enabled. The next change of a target on that interface brings it back.
+    """
     if not siblings_may_stop(release):
         return []
     stopped: set[str] = set()
@@ -499,155 +617,309 @@ def _resumed_siblings(
 
 @dataclass(frozen=True)
 class Applied:
-    """What the kernel shows after the run, read back."""
+    """What was done, and what the kernel shows after the run, read back."""
 
     after: Mapping[str, TargetState | None]
     capabilities: frozenset[str] | None
     warnings: tuple[str, ...]
+    failures: Mapping[str, str] = field(default_factory=dict)  # target name -> why it is not as declared
+    actions: tuple[Action, ...] = ()  # those that stay: not those of a target that was put back
+    desired: tuple[DesiredTarget, ...] = ()  # with what could only be told after a device was brought up
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.actions)
 
     def diff(self, planned: Plan) -> dict[str, dict[str, object]]:
-        return replace(planned, after=self.after).diff()
+        return replace(planned, desired=self.desired or planned.desired, after=self.after).diff()
 
 
 def apply(planned: Plan, *, configfs: Configfs, console: ConsoleLoglevel) -> Applied:
-    """Carry out a plan. When a step fails, everything touched is put back as it was, and the error says so."""
-    done: list[Action] = []
-    try:
-        warnings = _carry_out(planned, done, configfs=configfs, console=console)
-        after = {desired.name: _verified(desired, configfs, planned) for desired in planned.desired}
-    except (*ENGINE_ERRORS, OSError) as error:
-        trouble = _put_back(planned, done, configfs=configfs, console=console)
+    """Carry out a plan, target by target.
+
+    A target that fails is put back as it was, stands in ``failures``, and the others go on. What concerns all targets
+    (configfs, module, console log level, a kernel that turns out to lack something) fails the whole: what was done of
+    it is put back and the error is raised.
+    """
+    return _Run(planned, configfs=configfs, console=console).result()
+
+
+_FOR_ALL = (MOUNT, LOAD, LOGLEVEL, PANIC)
+
+
+class _Run:
+    """One application of a plan."""
+
+    def __init__(self, planned: Plan, *, configfs: Configfs, console: ConsoleLoglevel) -> None:
+        self.planned, self.configfs, self.console = planned, configfs, console
+        self.release = configfs.files.release()
+        self.desired = {target.name: target for target in planned.desired}
+        self.capabilities = planned.capabilities
+        self.warnings = list(planned.warnings)
+        self.failures = dict(planned.failures)
+        self.after = dict(planned.before)
+        self.done: list[Action] = []
+
+    def result(self) -> Applied:
+        self._for_all([action for action in self.planned.actions if action.kind in _FOR_ALL])
+        for action in self.planned.actions:
+            if action.kind == BRING_UP:
+                self._bring_up(action)
+        for name in list(self.desired):
+            self._target(name)
+        for action in self.planned.actions:
+            if action.kind == RESUME:
+                self._resume(action)
+        self._nothing_came_of_it()
+        return Applied(
+            after=self.after,
+            capabilities=self.capabilities,
+            warnings=tuple(self.warnings),
+            failures=self.failures,
+            actions=tuple(self.done),
+            desired=tuple(self.desired.values()),
+        )
+
+    # -- what concerns all targets ----------------------------------------------------------------------------------
+
+    def _for_all(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            self.done.append(action)  # before the step, since a failed write may have changed the value all the same
+            try:
+                self._step(action)
+            except (*ENGINE_ERRORS, OSError) as error:
+                raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> Exception:
+        """The error that ends the run, after everything was put back."""
+        trouble = self._undo_for_all()
         kind = ConfigfsError if isinstance(error, OSError) else type(error)
-        left = f". What could not be put back as it was: {'; '.join(trouble)}" if trouble else ""
-        raise kind(f"{error}{left}") from error
-    capabilities = planned.capabilities
-    for state in after.values():
-        capabilities = capabilities if state is None else features(state)
-    return Applied(after=after, capabilities=capabilities, warnings=(*planned.warnings, *warnings))
+        return kind(f"{error}{_left_over(trouble)}")
 
+    def _undo_for_all(self) -> list[str]:
+        trouble: list[str] = []
+        for action in reversed([action for action in self.done if action.kind in _FOR_ALL]):
+            if action.kind in (LOGLEVEL, PANIC):
+                trouble.extend(self._try([replace(action, before=action.after, after=action.before)]))
+            elif action.kind == LOAD:
+                self.configfs.unload()
+            else:
+                self.configfs.unmount()
+        return trouble
 
-def _carry_out(planned: Plan, done: list[Action], *, configfs: Configfs, console: ConsoleLoglevel) -> list[str]:
-    warnings: list[str] = []
-    desired = {target.name: target for target in planned.desired}
-    lacking: dict[str, frozenset[str]] = {}
-    for action in planned.actions:
-        done.append(action)  # before the step, since a failed write may have changed the value all the same
-        if action.kind == CREATE:
-            offered = features(configfs.create(action.target))
-            _fit(desired[action.target], offered, planned.missing_capability, warnings)
-            lacking[action.target] = frozenset(OPTIONAL_FEATURES) - offered
-            continue
-        gone = lacking.get(action.target, frozenset())
-        if action.item in gone or (action.kind == WRITE_USERDATA and "userdata" in gone):
-            continue
-        if action.kind == ENABLE:
-            _verify_cold(desired[action.target], configfs, gone)
-        _step(action, configfs=configfs, console=console)
-    return warnings
+    def _nothing_came_of_it(self) -> None:
+        """Take a module away again that was loaded for targets of which none could be made, and devices down again."""
+        used = {state.dev_name for state in self.after.values() if state is not None and state.enabled}
+        for action in [action for action in self.done if action.kind == BRING_UP and action.dev_name not in used]:
+            self.done.remove(action)
+            try:
+                self.planned.network.take_down(action.dev_name)
+            except DeviceError as error:
+                self.warnings.append(str(error))
+        loaded = [action for action in self.done if action.kind in (MOUNT, LOAD)]
+        if self.failures and loaded and not self.configfs.targets():
+            for action in reversed(loaded):
+                self.done.remove(action)
+                if action.kind == LOAD:
+                    self.configfs.unload()
+                else:
+                    self.configfs.unmount()
 
+    def _bring_up(self, action: Action) -> None:
+        try:
+            self.planned.network.bring_up(action.dev_name)
+        except DeviceError as error:
+            for name in self.planned.deferred:
+                if self.desired[name].attributes["dev_name"] == action.dev_name:
+                    self._fail(name, _sentence(error))
+            return
+        self.done.append(action)
 
-def _step(action: Action, *, configfs: Configfs, console: ConsoleLoglevel) -> None:
-    if action.kind == MOUNT:
-        configfs.mount()
-    elif action.kind == LOAD:
-        configfs.load()
-        if not configfs.ready():
+    # -- one target ---------------------------------------------------------------------------------------------------
+
+    def _target(self, name: str) -> None:
+        desired = self.desired[name]
+        if name in self.failures or desired.successor in self.failures:
+            return  # a boot target stays while its successor does not send
+        done: list[Action] = []
+        try:
+            actions = self._actions(name)
+            self._write_unreadable(name)
+            for action in actions:
+                if action.kind == CREATE:
+                    done.append(action)
+                    self._created(self.configfs.create(name))
+                    continue
+                if self._lacks(action):
+                    continue
+                done.append(action)  # before the step: see _for_all
+                if action.kind == ENABLE:
+                    self._settle(name)
+                self._step(action)
+            self.after[name] = self._verified(name)
+        except CapabilityError as error:  # known only since the first target was made: nothing else was touched yet
+            trouble = self._put_back(name, done)
+            raise self._refusal(CapabilityError(f"{error}{_left_over(trouble)}")) from error
+        except (*ENGINE_ERRORS, OSError) as error:
+            self._fail(name, _sentence(Exception(f"{error}{_left_over(self._put_back(name, done))}")))
+            return
+        self.done.extend(done)
+
+    def _actions(self, name: str) -> list[Action]:
+        """The planned steps of a target; those of a deferred one now that its device is up."""
+        if name not in self.planned.deferred:
+            return [action for action in self.planned.actions if action.target == name and action.kind != RESUME]
+        was = self.planned.before.get(name)
+        target, warnings = resolve(self.planned.deferred[name], self.planned.network, was)
+        if self.capabilities is not None:
+            target = _fit(target, self.capabilities, self.planned.missing_capability, [])
+        self.warnings.extend(warnings)
+        self.desired[name] = replace(target, unreadable=self.desired[name].unreadable)
+        return target_actions(self.desired[name], was)
+
+    def _created(self, state: TargetState) -> None:
+        """A first target shows what this kernel offers: no target may ask for more."""
+        if self.capabilities is not None:
+            return
+        self.capabilities = features(state)
+        for name, desired in self.desired.items():
+            self.desired[name] = _fit(desired, self.capabilities, self.planned.missing_capability, self.warnings)
+
+    def _lacks(self, action: Action) -> bool:
+        """Whether a step is about a feature that this kernel turned out not to have."""
+        if self.capabilities is None:
+            return False
+        item = "userdata" if action.kind in (WRITE_USERDATA, REMOVE_USERDATA) else action.item
+        return item in OPTIONAL_FEATURES and item not in self.capabilities
+
+    def _write_unreadable(self, name: str) -> None:
+        """Switches whose state cannot be read, of a target that is there already: writing them again does no harm."""
+        desired = self.desired[name]
+        if self.planned.before.get(name) is None:
+            return
+        for switch in desired.unreadable:
+            if switch in desired.attributes:
+                self.configfs.write(name, switch, desired.attributes[switch])
+
+    def _settle(self, name: str) -> None:
+        """Before a target is enabled it must hold what is wanted, or the first messages would go astray.
+
+        What the kernel let go when the target was disabled is written again: targets that were bound to a MAC address
+        at boot forget dev_name then (7.0 and newer), and an address written first is read anew with the other one.
+        """
+        cold = {attribute: value for attribute, value in self.desired[name].attributes.items() if attribute in WRITABLE}
+        state = self.configfs.target(name)
+        lost = [] if state is None else [item for item in cold if state.attributes.get(item) != cold[item]]
+        if not lost:
+            return
+        if any(item in ADDRESSES for item in lost):
+            lost.extend(item for item in ADDRESSES if item not in lost)
+        for item in WRITABLE:
+            if item in lost:
+                self.configfs.write(name, item, cold[item])
+        self.configfs.verify(name, attributes=cold)
+
+    def _verified(self, name: str) -> TargetState | None:
+        """Read one target back and make sure that it is what was wanted."""
+        desired, state = self.desired[name], self.configfs.target(name)
+        if not desired.present:
+            if state is not None:
+                raise ConfigfsError(
+                    f"target {name} is there again right after it was removed: something else on this host makes it"
+                )
+            return None
+        unreadable = desired.unreadable
+        wanted = {attribute: value for attribute, value in desired.attributes.items() if attribute not in unreadable}
+        return self.configfs.verify(name, attributes=wanted, userdata=desired.userdata, state=state)
+
+    def _fail(self, name: str, reason: str) -> None:
+        self.failures[name] = reason
+        try:
+            self.after[name] = self.configfs.target(name)
+        except OSError:
+            pass  # it was put back, so it is what it was
+
+    def _put_back(self, name: str, done: Sequence[Action]) -> list[str]:
+        """Undo what was done of one target, by the same comparison that makes a plan. Returns what could not be."""
+        was = _as_it_was(name, self.planned.before.get(name), self.desired[name].unreadable)
+        try:
+            actions = target_actions(was, self.configfs.target(name))
+        except OSError as error:
+            return [str(error)]
+        trouble = self._try(actions)
+        siblings = _resumed_siblings([*done, *actions], self.configfs.targets(), own=(), release=self.release)
+        return [*trouble, *self._try(siblings)]
+
+    def _resume(self, action: Action) -> None:
+        """Switch a sibling off and on again. It is not this run's to lose, so a failing step is tried once more."""
+        self.done.append(action)
+        try:
+            self._step(action)
+        except (ConfigfsError, OSError):
+            try:
+                state = self.configfs.target(action.target)
+                if state is not None:
+                    self._step(replace(action, kind=RESUME if state.enabled else ENABLE))
+            except (ConfigfsError, OSError) as error:
+                self._fail(action.target, _sentence(error))
+
+    # -- steps --------------------------------------------------------------------------------------------------------
+
+    def _try(self, actions: Sequence[Action]) -> list[str]:
+        for action in actions:
+            try:
+                self._step(action)
+            except (*ENGINE_ERRORS, OSError) as error:
+                return [str(error)]
+        return []
+
+    def _step(self, action: Action) -> None:
+        configfs, after = self.configfs, action.after
+        whole_target = {CREATE: configfs.create, REMOVE: configfs.remove, DISABLE: configfs.disable}
+        if action.kind in whole_target:
+            whole_target[action.kind](action.target)
+        elif action.kind == MOUNT:
+            configfs.mount()
+        elif action.kind == LOAD:
+            self._load(action)
+        elif action.kind == ENABLE:
+            configfs.enable(action.target, dev_name=action.dev_name)
+        elif action.kind == RESUME:
+            configfs.disable(action.target)
+            configfs.enable(action.target, dev_name=action.dev_name)
+        elif action.kind == WRITE and after is not None:
+            configfs.write(action.target, action.item, after)
+        elif action.kind == WRITE_USERDATA:
+            configfs.write_userdata(action.target, action.item, str(after))
+        elif action.kind == REMOVE_USERDATA:
+            configfs.remove_userdata(action.target, action.item)
+        elif action.kind == LOGLEVEL and isinstance(after, int):
+            self.console.write(after)
+        elif action.kind == PANIC and isinstance(after, int):
+            write_panic_timeout(configfs.files, after)
+        else:
+            raise ValueError(f"no such step: {action!r}")
+
+    def _load(self, action: Action) -> None:
+        self.configfs.load(*([action.item] if action.item else []))
+        if not self.configfs.ready():
             raise ConfigfsError(
                 "netconsole was loaded but offers no directory in configfs: this kernel was built without "
                 "CONFIG_NETCONSOLE_DYNAMIC, "
                 "so its targets can only be given as a module or boot parameter"
             )
-    elif action.kind == REMOVE:
-        configfs.remove(action.target)
-    elif action.kind == DISABLE:
-        configfs.disable(action.target)
-    elif action.kind == ENABLE:
-        configfs.enable(action.target, dev_name=action.dev_name)
-    elif action.kind == RESUME:
-        configfs.disable(action.target)
-        configfs.enable(action.target, dev_name=action.dev_name)
-    elif action.kind == WRITE and action.after is not None:
-        configfs.write(action.target, action.item, action.after)
-    elif action.kind == WRITE_USERDATA:
-        configfs.write_userdata(action.target, action.item, str(action.after))
-    elif action.kind == REMOVE_USERDATA:
-        configfs.remove_userdata(action.target, action.item)
-    elif action.kind == LOGLEVEL and isinstance(action.after, int):
-        console.write(action.after)
-    else:
-        raise ValueError(f"no such step: {action!r}")
 
 
-def _verify_cold(desired: DesiredTarget, configfs: Configfs, lacking: frozenset[str]) -> None:
-    """Before a target is enabled: it must hold what was written, or the first messages would go astray."""
-    cold = {name: value for name, value in desired.attributes.items() if name in WRITABLE and name not in lacking}
-    configfs.verify(desired.name, attributes=cold)
+def _left_over(trouble: Sequence[str]) -> str:
+    return f". What could not be put back as it was: {'; '.join(trouble)}" if trouble else ""
 
 
-def _verified(desired: DesiredTarget, configfs: Configfs, planned: Plan) -> TargetState | None:
-    """Read one target back, at the very end, and make sure that it is what was wanted."""
-    state = configfs.target(desired.name)
-    if not desired.present:
-        if state is not None:
-            raise ConfigfsError(
-                f"target {desired.name} is there again right after it was removed: something else on this host makes it"
-            )
-        return None
-    if state is None:
-        raise ConfigfsError(
-            f"target {desired.name} vanished while it was being changed: something else on this host removes "
-            "netconsole targets"
-        )
-    fitted = _fit(desired, features(state), planned.missing_capability, [])
-    return configfs.verify(desired.name, attributes=fitted.attributes, userdata=fitted.userdata)
-
-
-def _put_back(planned: Plan, done: Sequence[Action], *, configfs: Configfs, console: ConsoleLoglevel) -> list[str]:
-    """Undo, newest target first, by the same comparison that makes a plan. Returns what could not be undone."""
-    trouble: list[str] = []
-    undone: list[Action] = []
-    for name in reversed(list(dict.fromkeys(action.target for action in done if action.target))):
-        was = planned.before.get(name)
-        if name not in planned.before:
-            continue  # a sibling that was only switched off and on
-        actions = target_actions(_as_it_was(name, was), configfs.target(name) if configfs.ready() else None)
-        undone.extend(actions)
-        trouble.extend(_try(actions, configfs=configfs, console=console))
-    states = configfs.targets()
-    trouble.extend(
-        _try(
-            _resumed_siblings(undone, states, own=(), release=configfs.files.release()),
-            configfs=configfs,
-            console=console,
-        )
-    )
-    if any(action.kind == LOGLEVEL for action in done) and planned.console_loglevel is not None:
-        trouble.extend(_try([Action(LOGLEVEL, after=planned.console_loglevel[0])], configfs=configfs, console=console))
-    if any(action.kind == LOAD for action in done):
-        configfs.unload()
-    if any(action.kind == MOUNT for action in done):
-        configfs.unmount()
-    return trouble
-
-
-def _as_it_was(name: str, state: TargetState | None) -> DesiredTarget:
+def _as_it_was(name: str, state: TargetState | None, unreadable: frozenset[str]) -> DesiredTarget:
     if state is None:
         return DesiredTarget(name=name, present=False)
     writable = {
         attribute: value
         for attribute, value in state.attributes.items()
-        if attribute in WRITABLE or attribute in SWITCHES or attribute == "enabled"
+        if (attribute in WRITABLE or attribute in SWITCHES or attribute == "enabled") and attribute not in unreadable
     }
-    return DesiredTarget(name=name, present=True, attributes=writable, userdata=state.userdata)
-
-
-def _try(actions: Sequence[Action], *, configfs: Configfs, console: ConsoleLoglevel) -> list[str]:
-    for action in actions:
-        try:
-            if action.kind == CREATE:
-                configfs.create(action.target)
-            else:
-                _step(action, configfs=configfs, console=console)
-        except (*ENGINE_ERRORS, OSError) as error:
-            return [str(error)]
-    return []
+    return DesiredTarget(name=name, present=True, attributes=writable, userdata=state.userdata, unreadable=unreadable)

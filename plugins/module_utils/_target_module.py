@@ -12,26 +12,34 @@ from typing import Any, Mapping, NoReturn
 from ansible.module_utils.basic import AnsibleModule
 
 from ._configfs import SWITCHES, Configfs, ConsoleLoglevel, TargetState
+from ._declaration import (
+    EXTENDED_CHOICES,
+    MISSING_CAPABILITY_CHOICES,
+    PANIC_CAPTURE_CHOICES,
+    STATE_CHOICES,
+    Declaration,
+    declaration_from_options,
+)
+from ._desired import host_network
 from ._reconcile import (
     ENGINE_ERRORS,
     Applied,
-    Declaration,
-    DeclarationError,
-    DeclaredTarget,
-    Network,
     Plan,
     apply,
     plan,
 )
 
-MISSING_CAPABILITY: dict[str, Any] = {"type": "str", "choices": ["error", "warn"], "default": "error"}
+MISSING_CAPABILITY: dict[str, Any] = {"type": "str", "choices": list(MISSING_CAPABILITY_CHOICES), "default": "error"}
+PANIC_CAPTURE: dict[str, Any] = {"type": "str", "choices": list(PANIC_CAPTURE_CHOICES), "default": "warn"}
+BRING_UP: dict[str, Any] = {"type": "bool", "default": False}
+PURGE: dict[str, Any] = {"type": "bool", "default": False}
 
 
 def target_argument_spec() -> dict[str, Any]:
     """The options of one target: those of the module ``target``, and of each entry of ``sender``'s ``targets``."""
     return {
         "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": list(STATE_CHOICES), "default": "present"},
         "enabled": {"type": "bool", "default": True},
         "remote_ip": {"type": "str"},
         "remote_port": {"type": "int", "default": 6666},
@@ -39,47 +47,17 @@ def target_argument_spec() -> dict[str, Any]:
         "local_ip": {"type": "str"},
         "local_port": {"type": "int", "default": 6665},
         "dev_name": {"type": "str"},
-        "extended": {"type": "str", "choices": ["auto", "true", "false"], "default": "auto"},
+        "extended": {"type": "str", "choices": [str(choice) for choice in EXTENDED_CHOICES], "default": "auto"},
         "release": {"type": "bool"},
         "userdata": {"type": "dict"},
         **{switch: {"type": "bool"} for switch in SWITCHES},
     }
 
 
-def declared_target(options: Mapping[str, Any]) -> DeclaredTarget:
-    """One target's options as a declaration. Raises one of ENGINE_ERRORS when they cannot be right on any host."""
-    return DeclaredTarget(
-        name=options["name"],
-        present=options["state"] == "present",
-        enabled=options["enabled"],
-        remote_ip=options["remote_ip"],
-        remote_port=options["remote_port"],
-        local_port=options["local_port"],
-        dev_name=options["dev_name"],
-        local_ip=options["local_ip"],
-        remote_mac=options["remote_mac"],
-        extended={"auto": None, "true": True, "false": False}[options["extended"]],
-        release=options["release"],
-        userdata=_userdata(options["name"], options["userdata"]),
-        switches={switch: options[switch] for switch in SWITCHES if options[switch] is not None},
-    )
-
-
-def _userdata(name: str, userdata: Mapping[str, Any] | None) -> dict[str, str] | None:
-    if userdata is None:
-        return None
-    for key, value in userdata.items():
-        if isinstance(value, (list, dict)):
-            raise DeclarationError(
-                f"target {name}: userdata {key} is a {type(value).__name__}: it has to be one line of text"
-            )
-    return {str(key): "" if value is None else str(value) for key, value in userdata.items()}
-
-
 def reconcile(module: AnsibleModule, declaration: Declaration) -> tuple[Plan, Applied | None]:
     """Plan, and apply unless in check mode. Raises one of ENGINE_ERRORS."""
     configfs, console = Configfs(), ConsoleLoglevel()
-    planned = plan(declaration, configfs=configfs, console=console, network=Network())
+    planned = plan(declaration, configfs=configfs, console=console, network=host_network())
     if module.check_mode:
         return planned, None
     return planned, apply(planned, configfs=configfs, console=console)
@@ -87,18 +65,22 @@ def reconcile(module: AnsibleModule, declaration: Declaration) -> tuple[Plan, Ap
 
 def result_of(planned: Plan, applied: Applied | None) -> dict[str, Any]:
     """The part of the result that both modules return. ``before`` and ``after`` are by target name."""
-    after = planned.after if applied is None else applied.after
-    capabilities = planned.capabilities if applied is None else applied.capabilities
+    done = planned if applied is None else applied
+    panic = planned.panic_capture
     return {
-        "changed": planned.changed,
-        "actions": [str(action) for action in planned.actions],
+        "changed": done.changed,
+        "actions": [str(action) for action in done.actions],
         "before": _states(planned.before),
-        "after": _states(after),
+        "after": _states(done.after),
+        "failures": dict(done.failures),
         "next_hops": {
-            target.name: asdict(target.next_hop) for target in planned.desired if target.next_hop is not None
+            target.name: asdict(target.next_hop)
+            for target in (done.desired or planned.desired)
+            if target.next_hop is not None
         },
-        "capabilities": None if capabilities is None else sorted(capabilities),
+        "capabilities": None if done.capabilities is None else sorted(done.capabilities),
         "console_loglevel": planned.console_loglevel and dict(zip(("before", "after"), planned.console_loglevel)),
+        "panic_capture": panic.as_dict(),
         "diff": planned.diff() if applied is None else applied.diff(planned),
     }
 
@@ -107,16 +89,34 @@ def _states(states: Mapping[str, TargetState | None]) -> dict[str, dict[str, obj
     return {name: None if state is None else state.as_dict() for name, state in states.items()}
 
 
-def run_engine(module: AnsibleModule, options: list[Mapping[str, Any]], **declared: Any) -> dict[str, Any]:
-    """From a list of target options to the result; fails the module in the engine's own words."""
+def failure_message(failures: Mapping[str, str], *, check_mode: bool) -> str:
+    """What a module ends with when not every target is, or in check mode could be, as declared."""
+    reasons = " ".join(f"{name}: {reason}" for name, reason in failures.items())
+    if check_mode:
+        return f"These targets would stay as they are, all others would be as declared. {reasons}"
+    return f"These targets are not as declared, all others are. {reasons}"
+
+
+def run_engine(module: AnsibleModule, options: Mapping[str, Any]) -> dict[str, Any]:
+    """From the options of a declaration to the result; fails the module in the engine's own words.
+
+    Targets that are not as declared stand in the result's ``failures``: see ``finish``.
+    """
     try:
-        declaration = Declaration(targets=tuple(declared_target(entry) for entry in options), **declared)
-        planned, applied = reconcile(module, declaration)
+        planned, applied = reconcile(module, declaration_from_options(options))
     except (*ENGINE_ERRORS, OSError) as error:
         fail(module, str(error))
     for warning in planned.warnings if applied is None else applied.warnings:
         module.warn(warning)
     return result_of(planned, applied)
+
+
+def finish(module: AnsibleModule, result: dict[str, Any]) -> NoReturn:
+    """End the module: with an error when a target is not as declared, and the whole result all the same."""
+    if result["failures"]:
+        module.fail_json(msg=failure_message(result["failures"], check_mode=module.check_mode), **result)
+    module.exit_json(**result)
+    raise AssertionError("exit_json returns never")
 
 
 def fail(module: AnsibleModule, message: str) -> NoReturn:

@@ -14,16 +14,23 @@ description:
   - Makes the running kernel match a host's whole declaration, all of its netconsole targets and the level from which
     on messages are sent, in one
     round trip.
-  - Works as M(fleet.netconsole.target) does, for several targets. When one target fails, everything that this call
-    touched is put back as it was.
-  - Targets that are not declared are never changed. On kernels that stop all targets of an interface when one is
-    stopped, one of the others is switched
-    off and on again.
+  - Works as M(fleet.netconsole.target) does, for several targets. A wrong declaration, and one that asks for what this
+    kernel lacks, is refused before anything is touched.
+  - A target that cannot be had now (its receiver's name does not resolve, its next hop does not answer, its device is
+    gone, the kernel refuses it) stays, or is put back, exactly as it was. The others are made as declared, and the
+    module then fails and names each failing target with its reason.
+  - Targets that an earlier run with O(persist) declared and that are no longer declared are removed. Those that others
+    made are never changed, unless O(purge=true). On kernels that stop all targets of an
+    interface when one is stopped, one of the others is switched off and on again.
+  - A target that the kernel made at boot (C(cmdline0), C(cmdline1), …) and that sends to the receiver and port of a
+    declared target is replaced by that one, once that one sends, so that nothing is sent twice. Kernels before 6.7
+    neither show nor let go of such targets, which is said in a warning. The module C(netconsole) is loaded without
+    boot targets of modprobe.d, since the declared ones are made at once.
 notes:
   - An enabled target is no proof that messages arrive. Run the playbook C(fleet.netconsole.verify), or use
     M(fleet.netconsole.probe) and
     M(fleet.netconsole.arrival).
-  - Targets and console log level are gone after a reboot.
+  - Without O(persist), targets, console log level and C(kernel.panic) are gone after a reboot.
 author:
   - The fleet.netconsole authors (@fleet-netconsole)
 extends_documentation_fragment:
@@ -33,6 +40,8 @@ attributes:
   check_mode:
     support: full
     details:
+      - Targets that the kernel made at boot can only be seen by having configfs list them. That is done in check mode
+        too. They send on as before.
       - A kernel on which no target exists yet does not show what it offers. Whether it lacks something that is asked
         for is then only found when the first
         target is made.
@@ -47,10 +56,11 @@ requirements:
   - root
 options:
   targets:
-    description: The targets, each with the options of M(fleet.netconsole.target).
+    description:
+      - The targets, each with the options of M(fleet.netconsole.target).
+      - Required when O(state=present).
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description:
@@ -103,7 +113,10 @@ options:
       dev_name:
         description:
           - The interface that sends.
-          - When not given, the one that the host's own routing uses towards the receiver.
+          - When not given, or V(auto), the one that the host's own routing uses towards the receiver. Where that is a
+            port of a bond, bridge or team, its master is taken.
+          - Routing rules by firewall mark say nothing of netconsole's datagrams, which pass neither routing nor
+            firewall. The route is that of a datagram without a mark.
         type: str
       extended:
         description:
@@ -115,7 +128,7 @@ options:
       release:
         description:
           - Whether the kernel's release is put before every message. Needs the extended format.
-          - When not given, it stays as it is.
+          - When not given, it stays as it is, and is off without the extended format.
         type: bool
       userdata:
         description:
@@ -138,6 +151,55 @@ options:
         description: Whether a counter of the target's messages is appended, by which a receiver finds losses. When
           not given, it stays as it is.
         type: bool
+  purge:
+    description:
+      - Whether targets that are not declared are removed. They are shown in C(before), C(after) and the diff.
+      - V(false) never touches them, such as those of Debian's package C(netconsole).
+      - Targets that the kernel made at boot from a C(netconsole=) parameter go too, from kernel 6.7 on. They are back
+        after the next boot as long as the parameter is there.
+    type: bool
+    default: false
+  state:
+    description:
+      - V(present) makes the host as declared.
+      - V(absent) leaves no trace. The targets of the declaration that is stored on the host and those of O(targets) are
+        removed, the service is stopped and its files, the engine and the declaration are removed, and the console log
+        level from before the first run with O(persist) comes back. The kernel's module is unloaded if it was not loaded
+        before that run and nobody else has a use for it. On a host that has nothing of it, nothing is changed
+        and nothing loaded.
+    type: str
+    choices: [present, absent]
+    default: present
+  persist:
+    description:
+      - Whether the host makes itself as declared at every boot. V(true) puts the engine, the declaration and the
+        service C(netconsole-sender.service) on the host. It needs systemd.
+      - With V(false) the declaration holds until the next reboot. A service of an earlier run is removed, since it
+        would put back what it was told. This is the default because a module call alone should leave nothing on a host
+        that nobody asked for; the role P(fleet.netconsole.netconsole_sender#role) asks for it.
+    type: bool
+    default: false
+  watch:
+    description:
+      - Whether the service stays and makes the targets right whenever the network changes (another address, gateway,
+        route or interface). Used with O(persist=true).
+      - V(false) leaves only the boot step, which waits for the network for half a minute at most. Nothing stays in
+        memory then, and nothing is repaired before the next boot or run.
+    type: bool
+    default: true
+  early:
+    description:
+      - Whether messages are sent from before the network is configured on, even from before the root file system is
+        mounted. Used with O(persist=true).
+      - V(module) has udev load netconsole with a boot parameter as soon as the interface appears, in the initramfs
+        (initramfs-tools or dracut) and otherwise in the root file system. The initramfs is made anew when something
+        of it changes. The parameter holds the addresses as they are resolved now, in at most 255 characters for all
+        targets together, and no user data. The interface has to be one of the hardware.
+      - On kernels from 6.7 on, the service goes on with these targets. Older ones cannot let go of them, so the service
+        loads the module anew, without the parameter, and makes its own; a few messages can be lost between.
+    type: str
+    choices: ['none', module]
+    default: 'none'
   console_loglevel:
     description:
       - The kernel's console log level, the first number of C(kernel.printk). A message is sent when its level is
@@ -156,6 +218,26 @@ options:
     type: str
     choices: [error, warn]
     default: error
+  panic_capture:
+    description:
+      - What to do where the messages of a panic would not reach the receivers. Kernels from 7.0 on send them last of
+        all, after the reboot that C(kernel.panic) asks for, and after a crash kernel (kdump) took over.
+      - V(warn) says so. V(require) refuses and leaves the host as it was.
+      - V(set) sets C(kernel.panic) to 0 until the next boot. The host then stays down after a panic until somebody,
+        or a watchdog, restarts it. A loaded crash kernel is refused.
+      - Kernels before 7.0 always send them. There is nothing to do then.
+    type: str
+    choices: [warn, require, set]
+    default: warn
+  bring_up:
+    description:
+      - Whether a device that is down may be brought up. It has to be named by O(targets[].dev_name), since no route
+        leads through a device that is down.
+      - V(false) makes it an error. V(true) brings it up (C(ip link set up)) as a step of its own, before the host's
+        routing is asked. In check mode the target is then foretold without what only the routing would tell.
+      - A device that was brought up for targets of which none could be made is taken down again.
+    type: bool
+    default: false
 seealso:
   - module: fleet.netconsole.target
   - module: fleet.netconsole.probe
@@ -172,6 +254,26 @@ EXAMPLES = r"""
         remote_ip: 192.0.2.11
     console_loglevel: 7
 
+- name: The same, at every boot and whenever the network changes
+  fleet.netconsole.sender:
+    targets:
+      - name: log1
+        remote_ip: 192.0.2.10
+    console_loglevel: 7
+    persist: true
+
+- name: Leave no trace
+  fleet.netconsole.sender:
+    state: absent
+
+- name: Send to one receiver and to nobody else, and let a panic be received
+  fleet.netconsole.sender:
+    targets:
+      - name: log1
+        remote_ip: 192.0.2.10
+    purge: true
+    panic_capture: set
+
 - name: Move from one receiver to another
   fleet.netconsole.sender:
     targets:
@@ -183,12 +285,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: Each declared target, by name, as the kernel showed it before, or V(null) when there was none.
+  description: Each declared target, and each that goes, by name, as the kernel showed it before, or V(null) when there
+    was none.
   returned: success
   type: dict
 after:
   description:
-    - Each declared target, by name, as the kernel shows it afterwards, or V(null) when there is none.
+    - Each declared target, and each that goes, by name, as the kernel shows it afterwards, or V(null) when there is
+      none.
     - In check mode, what it would show as far as that can be told beforehand.
   returned: success
   type: dict
@@ -210,6 +314,24 @@ console_loglevel:
   returned: success
   type: dict
   sample: {before: 4, after: 7}
+failures:
+  description:
+    - Why a target is not as declared, or in check mode could not be, by target name. It is empty when all is well.
+    - It is returned with an error, too, as are all other values.
+  returned: always
+  type: dict
+  sample:
+    log2: "eth1 is a port of bond0: use bond0."
+panic_capture:
+  description:
+    - Whether the messages of a panic will reach the receivers, C(works), and why or why not, C(reason).
+    - Kernels from 7.0 on send them last of all. With C(kernel.panic) other than 0, or a crash kernel (kdump) loaded,
+      they do not come to it.
+  returned: success
+  type: dict
+  sample:
+    works: true
+    reason: This kernel sends the messages of a panic while it prints them.
 actions:
   description: The steps that were taken, or in check mode would be taken, in their order.
   returned: success
@@ -229,20 +351,16 @@ capabilities:
   sample: [extended, release, userdata]
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._sender_module import run_sender
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
+    BRING_UP,
     MISSING_CAPABILITY,
-    run_engine,
+    PANIC_CAPTURE,
+    PURGE,
     target_argument_spec,
 )
-
-
-def with_userdata(target: dict[str, Any], userdata: dict[str, Any] | None) -> dict[str, Any]:
-    """One target's options, with the user data of all targets where it has none of its own."""
-    return {**target, "userdata": userdata if target["userdata"] is None else target["userdata"]}
 
 
 def main() -> None:
@@ -251,23 +369,24 @@ def main() -> None:
             "targets": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
                 "options": target_argument_spec(),
                 "required_if": [("state", "present", ("remote_ip",))],
             },
+            "purge": PURGE,
             "console_loglevel": {"type": "int"},
             "userdata": {"type": "dict"},
             "missing_capability": MISSING_CAPABILITY,
+            "panic_capture": PANIC_CAPTURE,
+            "bring_up": BRING_UP,
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "persist": {"type": "bool", "default": False},
+            "watch": {"type": "bool", "default": True},
+            "early": {"type": "str", "choices": ["none", "module"], "default": "none"},
         },
+        required_if=[("state", "present", ("targets",))],
         supports_check_mode=True,
     )
-    result = run_engine(
-        module,
-        [with_userdata(target, module.params["userdata"]) for target in module.params["targets"]],
-        console_loglevel=module.params["console_loglevel"],
-        missing_capability=module.params["missing_capability"],
-    )
-    module.exit_json(**result)
+    run_sender(module)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ description:
   - Loads the module C(netconsole) and mounts configfs where needed.
   - Refuses what the kernel would refuse, or would take and then send nothing, before anything is touched. When a
     later step fails all the same, the target is put back as it was.
+  - A target that the kernel made at boot (C(cmdline0), C(cmdline1), …) and that sends to the same receiver and port
+    is replaced, once this target sends, so that nothing is sent twice. Kernels before 6.7 neither show nor let go of
+    such targets, which is said in a warning.
   - Other targets are never changed. On kernels that stop all targets of an interface when one is stopped, one of the
     others is switched off and on again.
 notes:
@@ -33,6 +36,8 @@ attributes:
   check_mode:
     support: full
     details:
+      - Targets that the kernel made at boot can only be seen by having configfs list them. That is done in check mode
+        too. They send on as before.
       - A kernel on which no target exists yet does not show what it offers. Whether it lacks something that is asked
         for is then only found when the first
         target is made.
@@ -96,7 +101,10 @@ options:
   dev_name:
     description:
       - The interface that sends.
-      - When not given, the one that the host's own routing uses towards the receiver.
+      - When not given, or V(auto), the one that the host's own routing uses towards the receiver. Where that is a
+        port of a bond, bridge or team, its master is taken.
+      - Routing rules by firewall mark say nothing of netconsole's datagrams, which pass neither routing nor firewall.
+        The route is that of a datagram without a mark.
     type: str
   extended:
     description:
@@ -108,7 +116,7 @@ options:
   release:
     description:
       - Whether the kernel's release is put before every message. Needs the extended format.
-      - When not given, it stays as it is.
+      - When not given, it stays as it is, and is off without the extended format.
     type: bool
   userdata:
     description:
@@ -137,6 +145,15 @@ options:
     type: str
     choices: [error, warn]
     default: error
+  bring_up:
+    description:
+      - Whether a device that is down may be brought up. It has to be named by O(dev_name), since no route leads
+        through a device that is down.
+      - V(false) makes it an error. V(true) brings it up (C(ip link set up)) as a step of its own, before the host's
+        routing is asked. In check mode the target is then foretold without what only the routing would tell.
+      - A device that was brought up for targets of which none could be made is taken down again.
+    type: bool
+    default: false
 seealso:
   - module: fleet.netconsole.sender
   - module: fleet.netconsole.probe
@@ -209,6 +226,24 @@ next_hop:
     local_ip: 192.0.2.15
     remote_mac: 52:54:00:00:00:02
     gateway: null
+failures:
+  description:
+    - Why the target is not as declared, or in check mode could not be, by target name. It is empty when all is well.
+    - It is returned with an error, too, as are all other values.
+  returned: always
+  type: dict
+  sample:
+    log2: "eth1 is a port of bond0: use bond0."
+panic_capture:
+  description:
+    - Whether the messages of a panic will reach the receivers, C(works), and why or why not, C(reason).
+    - Kernels from 7.0 on send them last of all. With C(kernel.panic) other than 0, or a crash kernel (kdump) loaded,
+      they do not come to it.
+  returned: success
+  type: dict
+  sample:
+    works: true
+    reason: This kernel sends the messages of a panic while it prints them.
 actions:
   description: The steps that were taken, or in check mode would be taken, in their order.
   returned: success
@@ -231,7 +266,9 @@ capabilities:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
+    BRING_UP,
     MISSING_CAPABILITY,
+    finish,
     run_engine,
     target_argument_spec,
 )
@@ -239,18 +276,29 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._target_module im
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**target_argument_spec(), "missing_capability": MISSING_CAPABILITY},
+        argument_spec={
+            **target_argument_spec(),
+            "missing_capability": MISSING_CAPABILITY,
+            "bring_up": BRING_UP,
+        },
         required_if=[("state", "present", ("remote_ip",))],
         supports_check_mode=True,
     )
     name = module.params["name"]
-    result = run_engine(module, [module.params], missing_capability=module.params["missing_capability"])
+    result = run_engine(
+        module,
+        {
+            "targets": [{option: module.params[option] for option in target_argument_spec()}],
+            "missing_capability": module.params["missing_capability"],
+            "bring_up": module.params["bring_up"],
+        },
+    )
     for part in ("before", "after"):
         result[part] = result[part][name]
-        result["diff"][part] = result["diff"][part][name]
+        result["diff"][part] = result["diff"][part].get(name)
     del result["console_loglevel"]
     result["next_hop"] = result.pop("next_hops").get(name)
-    module.exit_json(**result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ name: proofs
 type: aggregate
 short_description: Write down the asserts of the scenarios
 description:
-  - Appends one line for each assert task and host to a file, C(passed) or C(failed) and its name.
+  - Appends one line for each assert task and host to a file, C(passed) or C(failed) and its name; one for each item
+    where the task is a loop.
   - Asserts of roles and playbooks of the collection are not counted, they are not tests.
 author:
   - The fleet.netconsole authors (@fleet-netconsole)
@@ -46,9 +47,16 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._write("failed", result)
 
-    def _write(self, verdict: str, result: Any) -> None:
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        self._write("passed", result, item=True)
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self._write("failed", result, item=True)
+
+    def _write(self, verdict: str, result: Any, *, item: bool = False) -> None:
+        """A loop ends with a result for the whole of it, which says nothing that its items did not."""
         task = result.task if hasattr(result, "task") else result._task
         host = result.host if hasattr(result, "host") else result._host
-        if task.action in ASSERTS and SCENARIOS in task.get_path():
+        if bool(task.loop) is item and task.action in ASSERTS and SCENARIOS in task.get_path():
             with open(self.get_option("file"), "a", encoding="utf-8") as proofs:
                 proofs.write(f"{verdict} {host.get_name()} {task.get_name()}\n")

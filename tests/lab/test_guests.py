@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from lab import inventory
-from lab.guests import GUESTS, Link, Machine
+from lab.cli import main
+from lab.guests import GATEWAY, GUESTS, ROUTER, Link, Machine
 from lab.machine import command, kernel_command_line, kvm_works
 from lab.process import LabError
 from lab.state import Record, State, state_folder
@@ -36,6 +37,56 @@ def test_kernel_command_line_carries_addresses_and_gateways() -> None:
     assert "lab.eth1=192.0.2.5/24,2001:db8::5/64" in words
     assert "lab.eth2=198.51.100.5/24,via:198.51.100.1" in words
     assert "systemd.hostname=x" in words
+
+
+def test_kernel_command_line_ends_with_the_words_of_the_guest_and_of_this_boot() -> None:
+    assert kernel_command_line(Machine("x", "trixie", words=("a=1",)), ["b=2"]).endswith(" a=1 b=2")
+
+
+def test_interface_without_addresses_is_named_too() -> None:
+    assert "lab.eth1=" in kernel_command_line(Machine("x", "trixie", links=(Link("a", ()),))).split()
+
+
+MACHINES = [guest for guest in GUESTS.values() if isinstance(guest, Machine)]
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+def test_every_gateway_is_the_router_on_the_same_segment(machine: Machine) -> None:
+    owners = {"segment1": ROUTER, "segment2": GATEWAY}
+    assert all(set(link.via) <= set(owners[link.segment]) for link in machine.links)
+
+
+def test_interfaces_have_names_by_which_the_monitor_takes_them(state: State) -> None:
+    words = command(Machine("x", "trixie", links=(Link("a", ()),)), state, Path("/i"), 2222, kvm=False)
+    nics = [word for word in words if word.startswith("virtio-net-pci")]
+    assert [nic.split(",")[1] for nic in nics] == ["id=nic-eth0", "id=nic-eth1"]
+    assert f"unix:{state.folder}/x/qmp,server=on,wait=off" in words
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(["unplug", "edge612", "eth0"], "eth0 is not eth1, eth2", id="the lab's own interface"),
+        pytest.param(["unplug", "edge612", "ens3"], "ens3 is not eth1, eth2", id="no such name"),
+        pytest.param(["reset", "edge9"], "there is no guest edge9", id="no such guest"),
+        pytest.param(["reset", "edge612"], "edge612 does not run: lab up edge612", id="a guest that is not up"),
+        pytest.param(["reboot", "box1"], "box1 is a container", id="a container"),
+    ],
+)
+def test_command_that_cannot_be(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
+) -> None:
+    monkeypatch.setattr("lab.cli.raise_on_signals", lambda: None)
+    try:
+        status: object = main(["--state", str(tmp_path), *words])
+    except SystemExit as ended:
+        status = ended.code
+    assert status in (1, 2)
+    assert message in capsys.readouterr().err
 
 
 def test_machines_of_a_segment_meet_and_segments_do_not(state: State) -> None:
@@ -84,6 +135,7 @@ def test_inventory_is_what_ansible_reads(state: State) -> None:
     state.guests = {
         "web1": Record("machine", "bookworm", "m-web1", port=2222),
         "box1": Record("container", "trixie", "m-box1"),
+        "edge612": Record("machine", "trixie", "m-edge612", port=2223),
     }
     wanted = inventory.inventory(state)
     assert yaml.safe_load(inventory.yaml(wanted)) == wanted
@@ -91,3 +143,4 @@ def test_inventory_is_what_ansible_reads(state: State) -> None:
     assert machines["web1"]["ansible_port"] == 2222
     assert machines["web1"]["netconsole_sender_addresses"] == ["192.0.2.11", "2001:db8:0:1::11"]
     assert "box1" in wanted["all"]["children"]["lab_containers"]["hosts"]
+    assert wanted["all"]["children"]["lab_edges"]["hosts"] == {"edge612": {}}

@@ -65,3 +65,13 @@ def test_lines_of_a_stable_suite() -> None:
 
 def test_lines_of_a_suite_without_updates() -> None:
     assert Mirror(NEAR).lines(Suite("sid", series="7", updates=False)) == [f"deb {NEAR} sid main"]
+
+
+def test_lines_of_backports_stand_on_their_suite() -> None:
+    suite = Suite("trixie-backports", series="7.3", base="trixie")
+    assert Mirror(NEAR, NEAR_SECURITY).lines(suite) == [
+        f"deb {NEAR} trixie main",
+        f"deb {NEAR} trixie-updates main",
+        f"deb {NEAR_SECURITY} trixie-security main",
+        f"deb {NEAR} trixie-backports main",
+    ]

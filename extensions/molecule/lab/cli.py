@@ -15,20 +15,24 @@ from pathlib import Path
 from lab import requirements
 from lab.demo import demo
 from lab.guarded import run_guarded, watch
-from lab.guests import GUESTS
+from lab.guests import GUESTS, USUAL_GUESTS
 from lab.images import ensure_images, image_of
 from lab.inventory import ssh_command
-from lab.lab import alive, down, up
+from lab.lab import alive, down, plug, reboot, reset, unplug, up
 from lab.process import Interrupted, LabError, end_running, raise_on_signals
 from lab.progress import say
 from lab.state import State, state_folder
+
+BOOTS = {"reboot": reboot, "reset": reset}
+PLUGS = {"unplug": unplug, "plug": plug}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lab",
         description="Virtual machines and containers for the tests and the demo of fleet.netconsole.",
-        epilog=f"Guests: {', '.join(GUESTS)}. Where none is named: those of $FLEET_NETCONSOLE_GUESTS, else all.",
+        epilog=f"Guests: {', '.join(GUESTS)}. Where none is named: those of $FLEET_NETCONSOLE_GUESTS, "
+        f"else {', '.join(USUAL_GUESTS)}.",
     )
     parser.add_argument("--state", help="folder of the running lab (default: $FLEET_NETCONSOLE_LAB, else .lab)")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -50,6 +54,20 @@ def _parser() -> argparse.ArgumentParser:
     command = add("ssh", "log in to a guest, or run a command there")
     command.add_argument("guest")
     command.add_argument("words", nargs=argparse.REMAINDER)
+    for name, text in (
+        ("reboot", "reboot a machine with the kernel and the initrd of its own /boot, and wait until it can be used"),
+        ("reset", "power a machine off at once and on again, and wait until it can be used"),
+    ):
+        command = add(name, text)
+        command.add_argument("guest")
+        command.add_argument("words", nargs="*", metavar="word", help="a further kernel word, for this boot")
+    for name, text in (
+        ("unplug", "pull a network interface out of a running machine"),
+        ("plug", "put it back"),
+    ):
+        command = add(name, text)
+        command.add_argument("guest")
+        command.add_argument("interface", type=_interface, metavar="ethN")
     command = add("run", "run a command while guests are up, and end them afterwards whatever happens")
     command.add_argument("--guest", action="append", dest="guests", help="a guest to start (again for more)")
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -58,9 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _interface(text: str) -> int:
+    """N of ethN. eth0 is not to be had: the lab itself needs it."""
+    number = text[3:] if text.startswith("eth") else ""
+    if not number.isdigit() or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not eth1, eth2, ...")
+    return int(number)
+
+
 def _guests(options: argparse.Namespace) -> list[str]:
     """The guests that are meant."""
-    return options.guests or os.environ.get("FLEET_NETCONSOLE_GUESTS", "").split() or list(GUESTS)
+    return options.guests or os.environ.get("FLEET_NETCONSOLE_GUESTS", "").split() or list(USUAL_GUESTS)
 
 
 def _status(folder: Path) -> int:
@@ -74,13 +100,17 @@ def _status(folder: Path) -> int:
     return 0
 
 
+def _images(options: argparse.Namespace) -> None:
+    images = [image_of(GUESTS[name]) for name in _guests(options)]
+    for image, place in ensure_images(images, rebuild=options.rebuild).items():
+        say(f"{image.title()}: {place}")
+
+
 def _command(options: argparse.Namespace, folder: Path) -> int:
     if options.command == "requirements":
         requirements.ensure(install=options.install)
     elif options.command == "images":
-        guests = [GUESTS[name] for name in _guests(options)]
-        for image, place in ensure_images((image_of(guest) for guest in guests), rebuild=options.rebuild).items():
-            say(f"{image.title()}: {place}")
+        _images(options)
     elif options.command == "up":
         started = up(folder, _guests(options))
         print(f"started: {', '.join(started) or 'nothing, all were up'}")
@@ -93,6 +123,10 @@ def _command(options: argparse.Namespace, folder: Path) -> int:
         words = options.words[1:] if options.words[:1] == ["--"] else options.words
         ssh = ssh_command(folder, options.guest)
         os.execvp(ssh[0], [*ssh, *words])
+    elif options.command in BOOTS:
+        BOOTS[options.command](folder, options.guest, options.words)
+    elif options.command in PLUGS:
+        PLUGS[options.command](folder, options.guest, options.interface)
     elif options.command == "run":
         words = options.words[1:] if options.words[:1] == ["--"] else options.words
         return run_guarded(folder, _guests(options), words)
@@ -107,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    unknown = [name for name in _guests(options) if name not in GUESTS] if "guests" in options else []
+    named = _guests(options) if "guests" in options else [options.guest] if "guest" in options else []
+    unknown = [name for name in named if name not in GUESTS]
     if unknown:
         parser.error(f"there is no guest {', '.join(unknown)}: {', '.join(GUESTS)}")
     raise_on_signals()

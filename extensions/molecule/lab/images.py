@@ -15,6 +15,7 @@ import struct
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +35,11 @@ COMMON = ("iproute2", "kmod", "openssh-server", "procps", "python3", "python3-ap
 PACKAGES = {"machine": (*COMMON, "e2fsprogs", "initramfs-tools", "udev"), "container": COMMON}
 """What every guest has. No syslog daemon: what is installed beyond this is a role's doing."""
 
-_EVERY_ARCHIVE = ("rsyslog", "logrotate")
-_COLLECTORS = ("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data")
-ARCHIVE: dict[str, tuple[str, ...]] = {"machine": _EVERY_ARCHIVE, "container": (*_EVERY_ARCHIVE, *_COLLECTORS)}
+ARCHIVE = {"machine": ("rsyslog", "logrotate")}
+ARCHIVE["container"] = (
+    *ARCHIVE["machine"],
+    *("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data"),
+)
 """What a role may install: lies in the guest as an archive of its own, because a guest has no way out."""
 
 LEFT_OUT = (
@@ -186,7 +189,12 @@ def _mmdebstrap(image: Image, result: Path, recipe: Path) -> list[str]:
         f"--essential-hook={recipe}/before-packages",
         f"--customize-hook={recipe}/after-packages",
     ]
-    return [*options, image.suite.name, str(result), *find_mirror(machine_sources()).lines(image.suite)]
+    return [
+        *options,
+        image.suite.base or image.suite.name,
+        str(result),
+        *find_mirror(machine_sources()).lines(image.suite),
+    ]
 
 
 def _apt_dates(suite: Suite) -> list[str]:
@@ -215,14 +223,16 @@ def _extract_boot(disk: Path, folder: Path) -> None:
     """Take kernel and initramfs out of the disk, unpacked as far as possible: qemu starts them directly."""
     run(["/sbin/debugfs", "-R", f"rdump /boot {folder}", disk], timeout=120)
     boot = folder / "boot"
-    kernel = max(boot.glob("vmlinuz-*"))
-    try:
-        unpacked = unpack_kernel(kernel.read_bytes())
-        (folder / "kernel").write_bytes(unpacked)
-    except ValueError:
-        shutil.copy(kernel, folder / "kernel")
+    max(boot.glob("vmlinuz-*")).rename(folder / "kernel")
+    unpack_kernel_file(folder / "kernel")
     (folder / "initrd").write_bytes(max(boot.glob("initrd.img-*")).read_bytes())
     shutil.rmtree(boot)
+
+
+def unpack_kernel_file(path: Path) -> None:
+    """Put the ELF kernel in the place of its bzImage. One packed in an unknown way stays: qemu takes that too."""
+    with suppress(ValueError):
+        path.write_bytes(unpack_kernel(path.read_bytes()))
 
 
 def unpack_kernel(image: bytes) -> bytes:

@@ -67,6 +67,8 @@ def inventory(state: State) -> dict[str, Any]:
     for name, record in state.guests.items():
         hosts = children.setdefault(GROUPS[record.kind], {"hosts": {}})["hosts"]
         hosts[name] = {**_connection(name, record), **GUESTS[name].variables}
+        for group in GUESTS[name].groups:
+            children.setdefault(group, {"hosts": {}})["hosts"][name] = {}
     return {
         "all": {
             "vars": {
@@ -97,3 +99,8 @@ def yaml(value: Any, indent: int = 0) -> str:
 def ssh_command(folder: Path, name: str) -> list[str]:
     """The ssh command that logs in to a guest."""
     return ["ssh", "-F", str(folder / "ssh_config"), name]
+
+
+def copy_command(folder: Path) -> list[str]:
+    """The command that copies files from and to guests: add NAME:PATH and a path, or the other way round."""
+    return ["scp", "-q", "-F", str(folder / "ssh_config")]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The fleet.netconsole authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring guests up and down."""
+"""Bring guests up and down, reboot them, and pull and put their interfaces."""
 
 from __future__ import annotations
 
@@ -66,6 +66,45 @@ def up(folder: Path, names: Sequence[str]) -> list[str]:
                 _end(name, state)
             raise
         return started
+
+
+def reboot(folder: Path, name: str, words: Sequence[str] = ()) -> None:
+    """Reboot a machine into its own /boot, with further kernel words for this boot, and wait until it can be used."""
+    with _running_machine(folder, name) as (guest, record, state):
+        machine.reboot(guest, record, state, words)
+        _await(name, state, time.monotonic())
+
+
+def reset(folder: Path, name: str, words: Sequence[str] = ()) -> None:
+    """Power a machine off at once and on again, and wait until it can be used."""
+    with _running_machine(folder, name) as (guest, record, state):
+        machine.reset(guest, record, state, words)
+        _await(name, state, time.monotonic())
+
+
+def unplug(folder: Path, name: str, number: int) -> None:
+    """Pull ethN out of a running machine."""
+    with _running_machine(folder, name) as (guest, _record, state):
+        machine.unplug(guest, number, state)
+
+
+def plug(folder: Path, name: str, number: int) -> None:
+    """Put ethN back."""
+    with _running_machine(folder, name) as (guest, _record, state):
+        machine.plug(guest, number, state)
+
+
+@contextmanager
+def _running_machine(folder: Path, name: str) -> Iterator[tuple[Machine, Record, State]]:
+    """A machine of this lab that runs."""
+    guest = GUESTS[name]
+    if not isinstance(guest, Machine):
+        raise LabError(f"{name} is a container: only machines can do this")
+    with _opened(folder) as state:
+        record = state.guests.get(name)
+        if record is None or not alive(record):
+            raise LabError(f"{name} does not run: lab up {name}")
+        yield guest, record, state
 
 
 def _start(name: str, state: State, image: Path, pair: Keys) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The fleet.netconsole authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start, await and end one virtual machine (qemu, without root)."""
+"""Start, await, change, reboot and end one virtual machine (qemu, without root)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import process as processes
 from lab.guests import Machine
+from lab.images import unpack_kernel_file
+from lab.inventory import copy_command, ssh_command
 from lab.process import LabError, run, tail
+from lab.qmp import monitor
 from lab.state import Record, State
 
 PROGRAM = "qemu-system-x86_64"
@@ -38,8 +42,8 @@ def kvm_works(cpuinfo: Path = Path("/proc/cpuinfo"), device: Path = Path("/dev/k
     return True
 
 
-def kernel_command_line(machine: Machine) -> str:
-    """What the guest is told at boot: its disk, its console, its name and its addresses."""
+def kernel_command_line(machine: Machine, further: Sequence[str] = ()) -> str:
+    """What the guest is told at boot: its disk, its console, its name, its addresses and further words."""
     words = [
         "root=/dev/vda",
         "rw",
@@ -54,11 +58,24 @@ def kernel_command_line(machine: Machine) -> str:
     ]
     for number, link in enumerate(machine.links, start=1):
         words.append(f"lab.eth{number}={','.join((*link.addresses, *(f'via:{gateway}' for gateway in link.via)))}")
-    return " ".join(words)
+    return " ".join((*words, *machine.words, *further))
 
 
-def command(machine: Machine, state: State, image: Path, port: int, *, kvm: bool) -> list[str]:
-    """The qemu command of a machine."""
+def _nic(machine: Machine, number: int) -> dict[str, str]:
+    """qemu's device of ethN, which its monitor takes too."""
+    name = f"eth{number}"
+    return {"driver": "virtio-net-pci", "id": f"nic-{name}", "netdev": name, "mac": machine.mac(number), "romfile": ""}
+
+
+def _nic_option(machine: Machine, number: int) -> list[str]:
+    driver, *properties = _nic(machine, number).items()
+    return ["-device", ",".join((driver[1], *(f"{name}={value}" for name, value in properties)))]
+
+
+def command(
+    machine: Machine, state: State, boot: Path, port: int, *, kvm: bool, further: Sequence[str] = ()
+) -> list[str]:
+    """The qemu command of a machine. `boot` is the folder of its kernel and initrd, `further` are kernel words."""
     # A plain processor boots faster than -cpu max when it is emulated: the guest does not choose AVX code then.
     accelerator = (
         ["-accel", "kvm", "-cpu", "host"]
@@ -74,17 +91,18 @@ def command(machine: Machine, state: State, image: Path, port: int, *, kvm: bool
         *("-smp", "1", "-m", str(machine.memory)),
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-serial", f"file:{state.log(machine.name, 'console')}"),
-        *("-kernel", str(image / "kernel"), "-initrd", str(image / "initrd")),
-        *("-append", kernel_command_line(machine) + clock),
+        *("-qmp", f"unix:{_monitor(machine.name, state)},server=on,wait=off"),
+        *("-kernel", str(boot / "kernel"), "-initrd", str(boot / "initrd")),
+        *("-append", kernel_command_line(machine, further) + clock),
         *("-drive", f"file={state.folder / machine.name / 'disk.qcow2'},if=virtio,cache=unsafe"),
         *("-device", "virtio-rng-pci"),
         *("-netdev", f"user,id=eth0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:22"),
-        *("-device", f"virtio-net-pci,netdev=eth0,mac={machine.mac(0)},romfile="),
+        *_nic_option(machine, 0),
     ]
     for number, link in enumerate(machine.links, start=1):
         group = state.segment_group(link.segment)
         words += ["-netdev", f"socket,id=eth{number},mcast={group}:{state.segment_port},localaddr=127.0.0.1"]
-        words += ["-device", f"virtio-net-pci,netdev=eth{number},mac={machine.mac(number)},romfile="]
+        words += _nic_option(machine, number)
     return words
 
 
@@ -95,24 +113,88 @@ def start(machine: Machine, state: State, image: Path) -> int:
     folder.mkdir()
     disk = folder / "disk.qcow2"
     run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image / "disk.img", "-F", "raw", disk])
-    log = state.log(machine.name, "qemu")
+    for old in (image / "kernel", image / "initrd"):
+        (folder / old.name).symlink_to(old)
+    for log in state.folder.glob(f"logs/{machine.name}.console*"):
+        log.unlink()
     for _attempt in range(3):
         port = _free_port()
-        with open(log, "wb") as output:
-            process = subprocess.Popen(
-                command(machine, state, image, port, kvm=kvm_works()),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            process.wait(0.5)
-        except subprocess.TimeoutExpired:
+        if _started(machine, state, port):
             return port
-        if b"forwarding" not in log.read_bytes():
-            break
+    raise LabError(f"{machine.name}: no port of 127.0.0.1 is free for long enough")
+
+
+def _started(machine: Machine, state: State, port: int, further: Sequence[str] = ()) -> bool:
+    """Start qemu on the machine's disk; False when somebody else has taken the port."""
+    log = state.log(machine.name, "qemu")
+    boot = state.folder / machine.name
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            command(machine, state, boot, port, kvm=kvm_works(), further=further),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        process.wait(0.5)
+    except subprocess.TimeoutExpired:
+        return True
+    if b"forwarding" in log.read_bytes():
+        return False
     raise LabError(f"{machine.name}: qemu ended at once:\n{tail(log)}")
+
+
+def _monitor(name: str, state: State) -> Path:
+    return state.folder / name / "qmp"
+
+
+def unplug(machine: Machine, number: int, state: State) -> None:
+    """Pull ethN out of the running machine; returns when the guest has let go of it."""
+    with monitor(_monitor(machine.name, state)) as qemu:
+        qemu.execute("device_del", id=f"nic-eth{number}")
+        qemu.wait_for("DEVICE_DELETED", device=f"nic-eth{number}")
+
+
+def plug(machine: Machine, number: int, state: State) -> None:
+    """Put ethN back into the running machine."""
+    with monitor(_monitor(machine.name, state)) as qemu:
+        qemu.execute("device_add", **_nic(machine, number))
+
+
+def reset(machine: Machine, record: Record, state: State, further: Sequence[str] = ()) -> None:
+    """Power off at once and on again, as somebody does with a machine that hangs: same disk, kernel and initrd."""
+    processes.end(record.marker, PROGRAM)
+    _boot_again(machine, record, state, further)
+
+
+def reboot(machine: Machine, record: Record, state: State, further: Sequence[str] = ()) -> None:
+    """Shut the guest down in order and start it with the newest kernel and its initrd from the guest's own /boot.
+
+    qemu loads them itself, so they are taken out of the guest first.
+    """
+    ssh = ssh_command(state.folder, machine.name)
+    boot = state.folder / machine.name
+    kernel = run([*ssh, "ls -v /boot/vmlinuz-* | tail -n 1"], timeout=300).strip()
+    for source, name in ((kernel, "kernel"), (kernel.replace("vmlinuz-", "initrd.img-"), "initrd")):
+        run([*copy_command(state.folder), f"{machine.name}:{source}", boot / f"{name}.new"], timeout=300)
+    unpack_kernel_file(boot / "kernel.new")
+    with monitor(_monitor(machine.name, state)) as qemu:
+        qemu.execute("set-action", reboot="shutdown")
+        run([*ssh, "systemctl --no-block reboot"], timeout=300)
+        qemu.wait_for("SHUTDOWN")
+    processes.end(record.marker, PROGRAM)
+    for name in ("kernel", "initrd"):
+        (boot / f"{name}.new").replace(boot / name)
+    _boot_again(machine, record, state, further)
+
+
+def _boot_again(machine: Machine, record: Record, state: State, further: Sequence[str]) -> None:
+    """Start on the same disk and the same ssh port. The console log of the boot before is kept under a number."""
+    console = state.log(machine.name, "console")
+    console.rename(console.with_name(f"{console.name}.{1 + len(list(console.parent.glob(f'{console.name}.*')))}"))
+    if not _started(machine, state, record.port, further):
+        raise LabError(f"{machine.name}: port {record.port} of 127.0.0.1 was taken while the guest was off")
 
 
 def _free_port() -> int:

@@ -25,10 +25,13 @@ class Mirror:
 
     def lines(self, suite: Suite) -> list[str]:
         """The sources.list lines of a suite."""
-        lines = [f"deb {self.main} {suite.name} main"]
+        name = suite.base or suite.name
+        lines = [f"deb {self.main} {name} main"]
         if suite.updates:
-            lines.append(f"deb {self.main} {suite.name}-updates main")
-            lines.append(f"deb {self.security} {suite.name}-security main")
+            lines.append(f"deb {self.main} {name}-updates main")
+            lines.append(f"deb {self.security} {name}-security main")
+        if suite.base:
+            lines.append(f"deb {self.main} {suite.name} main")
         return lines
 
 

@@ -15,6 +15,8 @@ class Suite:
     name: str
     series: str
     kernel: str = "linux-image-amd64"
+    base: str = ""
+    """For a suite of backports: the suite that it stands on. All but the kernel comes from there."""
     updates: bool = True
     """Whether the suite has an -updates and a -security suite beside it."""
     check_valid_until: bool = True
@@ -24,7 +26,9 @@ class Suite:
 SUITES = {
     suite.name: suite
     for suite in (
+        Suite("bullseye", series="5.10"),
         Suite("bookworm", series="6.1"),
         Suite("trixie", series="6.12"),
+        Suite("trixie-backports", series="7.3", kernel="linux-image-amd64/trixie-backports", base="trixie"),
     )
 }

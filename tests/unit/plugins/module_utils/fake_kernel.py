@@ -34,14 +34,22 @@ class Profile:
     long_dev_name_refused: bool = False
     siblings_stop: bool = False
     veth_refused: bool = False
+    attach: bool = False  # boot targets can be had in configfs
+    release_misread: bool = False  # release_enabled shows taskname_enabled
+    nbcon: bool = False  # a panic is sent last of all
 
 
 PROFILES = {
     "5.10": Profile("5.10.0-33-amd64", siblings_stop=True),
     "6.1": Profile("6.1.0-30-amd64", long_dev_name_refused=True),
-    "6.8": Profile("6.8.0-151-generic", release_attribute=True),
+    "6.8": Profile("6.8.0-151-generic", release_attribute=True, attach=True),
     "6.12": Profile(
-        "6.12.107-amd64", release_attribute=True, userdata_keys=16, long_dev_name_refused=True, veth_refused=True
+        "6.12.107-amd64",
+        release_attribute=True,
+        userdata_keys=16,
+        long_dev_name_refused=True,
+        veth_refused=True,
+        attach=True,
     ),
     "6.17": Profile(
         "6.17.0-41-generic",
@@ -50,6 +58,8 @@ PROFILES = {
         switches=True,
         transmit_errors=True,
         veth_refused=True,
+        attach=True,
+        release_misread=True,
     ),
     "7.2": Profile(
         "7.2.13-amd64",
@@ -60,8 +70,20 @@ PROFILES = {
         strict_ip=True,
         long_dev_name_refused=True,
         veth_refused=True,
+        attach=True,
+        nbcon=True,
     ),
 }
+# Files outside of configfs that the engine asks for; what is not in FakeKernel.texts does not exist.
+ENGINE_READS = (
+    "/proc/cmdline",
+    "/proc/1/environ",
+    "/run/systemd/container",
+    "/run/.containerenv",
+    "/.dockerenv",
+    "/sys/kernel/kexec_crash_loaded",
+    "/sys/kernel/security/lockdown",
+)
 SWITCHES = ("cpu_nr_enabled", "taskname_enabled", "release_enabled", "msgid_enabled")
 
 
@@ -87,6 +109,7 @@ class Target:
     userdata: dict[str, str] = field(default_factory=dict)
     switches: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(SWITCHES, False))
     silent: bool = False  # reads enabled=1 and sends nothing: the fault of old kernels
+    by_mac: bool = False  # bound to a device's MAC address at boot
 
 
 def in_aton(text: str) -> bytes:
@@ -120,6 +143,11 @@ class FakeKernel(Files):
             "eth1": Interface(("198.51.100.15", "2001:db8:1::15")),
         }
         self.target_table: dict[str, Target] = {}
+        self.boot_table: dict[str, Target] = {}  # made at boot, not attached
+        # Files beside configfs that the engine may read; those that are not here do not exist.
+        self.texts: dict[str, str] = {"/proc/cmdline": "BOOT_IMAGE=/vmlinuz root=/dev/vda1 ro quiet\n"}
+        self.links = {"/proc/self/ns/net": "net:[4026531840]", "/proc/1/ns/net": "net:[4026531840]"}
+        self.panic = 0
         self.printk = [7, 4, 1, 7]
         self.log: list[str] = []
         self.calls: list[tuple[str, ...]] = []  # everything that changed, or tried to change, something
@@ -142,12 +170,24 @@ class FakeKernel(Files):
             setattr(target, attribute, value)
         self.target_table[name] = target
 
+    def boot(self, parameter: str, **values: object) -> None:
+        """Put the next boot target there, as the kernel made it from a parameter; only on kernels that know it by name.
+
+        The text of the parameter stands on the kernel's command line."""
+        word = self.texts["/proc/cmdline"].strip().rpartition(" netconsole=")
+        joined = f"{word[2]};{parameter}" if word[1] else parameter
+        self.texts["/proc/cmdline"] = f"{word[0] or word[2]} netconsole={joined}\n"
+        number = joined.count(";")
+        self.foreign(f"cmdline{number}", **values)
+        self.boot_table[f"cmdline{number}"] = self.target_table.pop(f"cmdline{number}")
+
     def snapshot(self) -> object:
         """Everything that a run may change, to compare."""
         return (
             self.is_loaded,
             self.is_mounted,
             tuple(self.printk),
+            self.panic,
             {
                 name: (vars(target) | {"userdata": dict(target.userdata), "switches": dict(target.switches)})
                 for name, target in self.target_table.items()
@@ -167,7 +207,7 @@ class FakeKernel(Files):
         if command == ("modprobe", "--dry-run", "netconsole"):
             return (0, "") if self.installed else (1, "modprobe: FATAL: Module netconsole not found")
         self._changing("run", *command)
-        if command == ("modprobe", "netconsole"):
+        if command in (("modprobe", "netconsole"), ("modprobe", "netconsole", "netconsole=")):
             if not self.installed:
                 return 1, "modprobe: FATAL: Module netconsole not found"
             self.is_loaded = True
@@ -183,6 +223,9 @@ class FakeKernel(Files):
             raise AssertionError(f"unexpected command {command}")
         return 0, ""
 
+    def link(self, path: str) -> str:
+        return self.links[path]
+
     def is_directory(self, path: str) -> bool:
         if path == "/sys/module/netconsole":
             return self.is_loaded
@@ -197,6 +240,11 @@ class FakeKernel(Files):
         if path == ROOT:
             self._root()
             return sorted(self.target_table)
+        if path.endswith("/modprobe.d"):
+            names = [posixpath.basename(name) for name in self.texts if posixpath.dirname(name) == path]
+            if not names:
+                raise OSError(errno.ENOENT, "no such folder")
+            return names
         parts = self._parts(path)
         target = self._target(parts[0])
         if len(parts) == 1:
@@ -225,11 +273,22 @@ class FakeKernel(Files):
             return "proc /proc proc rw 0 0\n" + (
                 f"configfs {CONFIGFS} configfs rw,nosuid 0 0\n" if self.is_mounted else ""
             )
+        if path == "/proc/sys/kernel/panic":
+            return f"{self.panic}\n"
+        if path == "/proc/consoles":
+            flags = "E N p a" if self.profile.nbcon else "E   p a"
+            return f"tty0                 -WU (EC  p  )    4:7\nnetcon0              -W- ({flags})\n"
+        if not path.startswith(ROOT):
+            assert path in ENGINE_READS or path in self.texts, f"the engine read {path}"
+            if path not in self.texts:
+                raise OSError(errno.ENOENT, "no such file", path)
+            return self.texts[path]
         parts = self._parts(path)
         target = self._target(parts[0])
         if parts[1:2] == ["userdata"]:
             if len(parts) == 3:
-                return f"{int(target.switches[parts[2]])}\n"
+                misread = self.profile.release_misread and parts[2] == "release_enabled"
+                return f"{int(target.switches['taskname_enabled' if misread else parts[2]])}\n"
             assert parts[3:] == ["value"], path
             return target.userdata[parts[2]] + "\n"
         attribute = parts[1]
@@ -252,6 +311,9 @@ class FakeKernel(Files):
         if path == PRINTK:
             self.printk[0] = int(text)
             return
+        if path == "/proc/sys/kernel/panic":
+            self.panic = int(text)
+            return
         parts = self._parts(path)
         target = self._target(parts[0])
         if parts[1:2] == ["userdata"]:
@@ -270,12 +332,12 @@ class FakeKernel(Files):
                 raise OSError(errno.EEXIST, "exists")
             if len(parts[0].encode()) > 255:
                 raise OSError(errno.ENAMETOOLONG, "too long")
-            self.target_table[parts[0]] = Target()
+            boot = self.boot_table.pop(parts[0], None) if self.profile.attach else None
+            self.target_table[parts[0]] = boot or Target()
             return
         target = self._target(parts[0])
         assert parts[1] == "userdata" and self.profile.userdata_keys, path
-        in_use = len(target.userdata) + (sum(target.switches.values()) if self.profile.userdata_keys == 16 else 0)
-        if in_use >= self.profile.userdata_keys:
+        if self._places(target) >= self.profile.userdata_keys:
             raise OSError(errno.ENOSPC, "no space")
         if len(parts[2].encode()) > 53:
             raise OSError(errno.ENAMETOOLONG, "too long")
@@ -333,11 +395,18 @@ class FakeKernel(Files):
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         return self.target_table[name]
 
+    def _places(self, target: Target) -> int:
+        """How many of the user data's places are taken. Kernels with few of them count the switches, too."""
+        return len(target.userdata) + (sum(target.switches.values()) if self.profile.userdata_keys == 16 else 0)
+
     def _write_userdata(self, target: Target, parts: list[str], text: str) -> None:
         assert self.profile.userdata_keys
         if len(parts) == 1:
             assert parts[0] in SWITCHES and self.profile.switches, parts
-            target.switches[parts[0]] = text.strip() == "1"
+            wanted = text.strip() == "1"
+            if wanted and not target.switches[parts[0]] and self._places(target) >= self.profile.userdata_keys:
+                raise OSError(errno.ENOSPC, "no space")
+            target.switches[parts[0]] = wanted
             return
         assert parts[1] == "value"
         if len(text.encode()) > 199:
@@ -350,6 +419,8 @@ class FakeKernel(Files):
             raise OSError(errno.EINVAL, "invalid")
         if not wanted:
             target.enabled = target.silent = False
+            if target.by_mac and self.profile.nbcon:  # 7.0 and newer
+                target.dev_name = ""
             self._silence_siblings(target.dev_name)
             return
         if target.release and not target.extended:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import (
+    LOCKDOWN,
     Configfs,
     ConfigfsError,
     ConsoleLoglevel,
+    Files,
     check_dev_name,
     check_name,
     check_userdata,
@@ -214,3 +217,44 @@ def test_the_console_log_level_alone_is_written() -> None:
     kernel = FakeKernel()
     ConsoleLoglevel(files=kernel).write(5)
     assert kernel.printk == [5, 4, 1, 7]
+
+
+@pytest.mark.parametrize(
+    ("lockdown", "output", "words"),
+    [
+        pytest.param(
+            "none integrity [confidentiality]\n",
+            "modprobe: ERROR: could not insert 'netconsole': Key was rejected by service",
+            "is not signed, and this kernel is locked down",
+            id="locked down",
+        ),
+        pytest.param(
+            "none [integrity] confidentiality\n",
+            "modprobe: ERROR: could not insert 'netconsole': Operation not permitted",
+            "the distribution's own kernel, whose modules are signed, or sign it",
+            id="locked down, older kernel",
+        ),
+        pytest.param(
+            "[none] integrity confidentiality\n", "Operation not permitted", "install the package", id="not locked down"
+        ),
+        pytest.param(None, "Operation not permitted", "install the package", id="no lockdown in this kernel"),
+        pytest.param(
+            "none [integrity] confidentiality\n", "Module netconsole not found", "install the package", id="not there"
+        ),
+    ],
+)
+def test_why_the_module_cannot_be_loaded(
+    monkeypatch: pytest.MonkeyPatch, lockdown: str | None, output: str, words: str
+) -> None:
+    kernel = FakeKernel(loaded=False)
+    if lockdown is not None:
+        kernel.texts[LOCKDOWN] = lockdown
+    monkeypatch.setattr(kernel, "run", lambda command: (1, output))
+    with pytest.raises(ConfigfsError, match=words):
+        Configfs(files=kernel).load()
+
+
+def test_links_are_read_and_what_is_none_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "net").symlink_to("net:[4026531840]")
+    assert Files().link(str(tmp_path / "net")) == "net:[4026531840]"
+    assert Files().link(str(tmp_path / "missing")) == ""

@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._command import CompletedCommand
-from ansible_collections.fleet.netconsole.plugins.module_utils._device import Device, DeviceError, check_device
+from ansible_collections.fleet.netconsole.plugins.module_utils._device import (
+    CARRIER_TIMEOUT,
+    Device,
+    DeviceDownError,
+    DeviceError,
+    bring_up,
+    check_device,
+    take_down,
+    top_master,
+)
 from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import System
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_host import (
     IPROUTE2_VERSIONS,
@@ -27,7 +36,14 @@ DEVICES = ("lo", "eth0", "eth1", "bond0", "br0", "team0", "red")
 USABLE: dict[str, tuple[str, list[Any], str, bool, bool, list[str]]] = {
     "physical": ("eth0", ["link eth0"], "", True, True, []),
     "loopback": ("lo", ["link lo"], "", True, True, []),
-    "bond": ("bond0", ["bond", "all links, bridge without ports"], "bond", True, True, []),
+    "bond": (
+        "bond0",
+        ["bond", "all links, bridge without ports"],
+        "bond",
+        True,
+        True,
+        ["bond0 is a bond: while netconsole is enabled on it, the kernel lets no veth device (container) join it"],
+    ),
     "bridge": (
         "br1",
         ["link bridge without ports", "all links, bridge without ports"],
@@ -228,3 +244,73 @@ def test_no_link_means_missing(tmp_path: Path, output: str) -> None:
     system = System(run=lambda command: CompletedCommand(0, output, ""), sysfs=str(sysfs))
     with pytest.raises(DeviceError, match=r"^eth0 does not exist on this host: it has eth1$"):
         check_device("eth0", system=system)
+
+
+# -- bringing a device up
+# -------------------------------------------------------------------------------------------------------------------
+
+
+def _set(state: str, dev_name: str = "eth0") -> tuple[list[str], str]:
+    return ["link", "set", "dev", dev_name, state], ""
+
+
+NO_CARRIER = {"flags": ["NO-CARRIER", "BROADCAST", "UP"]}
+
+
+def test_a_device_that_is_down_is_told_from_one_that_is_wrong(tmp_path: Path) -> None:
+    host = FakeHost(["link down"], sysfs=make_sysfs(tmp_path, DEVICES))
+    with pytest.raises(DeviceDownError, match=r"or set bring_up to true$") as error:
+        check_device("eth1", system=host.system)
+    assert error.value.dev_name == "eth1"
+
+
+def test_it_is_brought_up_and_its_carrier_waited_for(tmp_path: Path) -> None:
+    host = FakeHost([_set("up"), _link(**NO_CARRIER), _link(**NO_CARRIER), _link()], sysfs=tmp_path)
+    bring_up("eth0", system=host.system)
+    host.finish()
+    assert len(host.slept) == 2
+
+
+def test_the_wait_for_a_carrier_ends(tmp_path: Path) -> None:
+    host = FakeHost([_set("up"), *[_link(**NO_CARRIER)] * 41], sysfs=tmp_path)
+    bring_up("eth0", system=host.system)
+    assert CARRIER_TIMEOUT <= sum(host.slept) < CARRIER_TIMEOUT + 0.2
+
+
+def test_it_is_taken_down_again() -> None:
+    host = FakeHost([_set("down")])
+    take_down("eth0", system=host.system)
+    host.finish()
+
+
+def test_a_device_that_cannot_be_brought_up_says_why() -> None:
+    system = System(run=lambda command: CompletedCommand(2, "", "RTNETLINK answers: Operation not permitted\n"))
+    with pytest.raises(DeviceError, match=r"^eth0 cannot be brought up: RTNETLINK answers: Operation not permitted"):
+        bring_up("eth0", system=system)
+
+
+@pytest.mark.parametrize(
+    ("device", "masters", "kinds", "top"),
+    [
+        pytest.param("eth0", {}, {}, "eth0", id="no port"),
+        pytest.param("eth1", {"eth1": "bond0"}, {"eth1": "bond"}, "bond0", id="port of a bond"),
+        pytest.param(
+            "eth1", {"eth1": "bond0", "bond0": "br0"}, {"eth1": "bond", "bond0": "bridge"}, "br0", id="bond in a bridge"
+        ),
+        pytest.param("eth1", {"eth1": "red"}, {"eth1": "vrf"}, "eth1", id="port of a VRF"),
+        pytest.param(
+            "eth1", {"eth1": "bond0", "bond0": "red"}, {"eth1": "bond", "bond0": "vrf"}, "bond0", id="bond in a VRF"
+        ),
+    ],
+)
+def test_top_master(tmp_path: Path, device: str, masters: dict[str, str], kinds: dict[str, str], top: str) -> None:
+    script = [
+        (
+            ["-json", "-details", "link", "show", "dev", name],
+            json.dumps([{"ifname": name, "master": masters[name], "linkinfo": {"info_slave_kind": kind}}]),
+        )
+        for name, kind in kinds.items()
+    ]
+    host = FakeHost(script, sysfs=make_sysfs(tmp_path, DEVICES, masters=masters))
+    assert top_master(device, system=host.system) == top
+    host.finish()

@@ -19,6 +19,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._command import C
 from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import (
     IpCommandError,
     IprouteError,
+    Remembering,
     System,
     device_names,
     ip_json,
@@ -121,3 +122,29 @@ def test_another_answer_of_the_kernel_is_an_error() -> None:
 def test_a_missing_device_cannot_be_asked_on(address: str) -> None:
     with pytest.raises(IprouteError, match=f"could not be asked to look for {address} on no-such-dev: "):
         provoke_neighbour(address, "no-such-dev")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "times"),
+    [
+        pytest.param("link show dev eth0", "[{}]", 1, id="link"),
+        pytest.param("-4 addr show", "[]", 1, id="addresses"),
+        pytest.param("route get 192.0.2.10", "[{}]", 1, id="route"),
+        pytest.param("neigh show to 192.0.2.10", '[{"lladdr":"52:54:00:00:00:02"}]', 1, id="neighbour"),
+        pytest.param("neigh show to 192.0.2.10", '[{"state":["INCOMPLETE"]}]', 3, id="neighbour that is waited for"),
+    ],
+)
+def test_what_was_answered_is_not_asked_again(question: str, answer: str, times: int) -> None:
+    asked: list[str] = []
+
+    def run(command: Sequence[str]) -> CompletedCommand:
+        asked.append(" ".join(command[1:]))
+        return CompletedCommand(0, answer, "")
+
+    memory = Remembering(System(run=run))
+    for _time in range(3):
+        assert memory.system.run(["ip", *question.split()]).stdout == answer
+    assert asked == [question] * times
+    memory.forget()
+    memory.system.run(["ip", *question.split()])
+    assert asked == [question] * (times + 1)

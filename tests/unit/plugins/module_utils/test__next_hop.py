@@ -27,6 +27,8 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._iproute import (
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import (
     NextHop,
     NextHopError,
+    check_given,
+    equal_next_hops,
     resolve_next_hop,
     resolve_remote_ip,
 )
@@ -607,3 +609,137 @@ def test_a_zone_from_the_resolver_is_left_out() -> None:
 def test_a_name_that_does_not_resolve(resolver: FakeResolver, message: str) -> None:
     with pytest.raises(NextHopError, match=message):
         resolve_remote_ip("log1.example.org", family=4, lookup=resolver)
+
+
+# -- several next hops that are as good (ECMP)
+# -----------------------------------------------------------------------------------------------------------
+
+# "ip route get ADDRESS fibmatch" of iproute2 6.1 on kernel 7.2, two next hops, and what the host has of neighbours.
+FIBMATCH = (
+    '[{"dst":"203.0.113.0/24","flags":[],"nexthops":[{"gateway":"192.0.2.1","dev":"eth0","weight":1,"flags":[%s]},'
+    '{"gateway":"198.51.100.1","dev":"eth1","weight":1,"flags":[]}]}]'
+)
+FIBMATCH_VIA = (
+    '[{"dst":"203.0.113.0/24","flags":[],"nexthops":[{"via":{"family":"inet6","host":"fe80::1"},"dev":"eth0",'
+    '"weight":1,"flags":[]},{"gateway":"198.51.100.1","dev":"eth1","weight":1,"flags":[]}]}]'
+)
+FIBMATCH_6 = (
+    '[{"dst":"2001:db8:0:3::/64","metric":1024,"flags":[],"pref":"medium","nexthops":[{"gateway":"2001:db8:0:1::1",'
+    '"dev":"eth0","weight":1,"flags":[]},{"gateway":"2001:db8:0:2::1","dev":"eth1","weight":1,"flags":[]}]}]'
+)
+FIB, FIB_6 = (
+    ["-json", "-4", "route", "get", "203.0.113.10", "fibmatch"],
+    ["-json", "-6", "route", "get", "2001:db8:0:3::10", "fibmatch"],
+)
+HOP_0 = _hop("203.0.113.10", "eth0", "192.0.2.11", NEIGHBOUR0, "192.0.2.1")
+HOP_1 = _hop("203.0.113.10", "eth1", "198.51.100.11", NEIGHBOUR1, "198.51.100.1")
+HOP_0_6 = _hop("2001:db8:0:3::10", "eth0", "2001:db8:0:1::11", NEIGHBOUR0, "2001:db8:0:1::1")
+HOP_1_6 = _hop("2001:db8:0:3::10", "eth1", "2001:db8:0:2::11", NEIGHBOUR1, "2001:db8:0:2::1")
+
+# name: (the one found, steps, all that are as good)
+EQUAL: dict[str, tuple[NextHop, list[Any], list[NextHop]]] = {
+    "two": (
+        HOP_0,
+        [(FIB, FIBMATCH % ""), "neigh gateway", "neigh gateway eth1", "route gateway oif"],
+        [HOP_0, HOP_1],
+    ),
+    "two, ipv6": (
+        HOP_0_6,
+        [(FIB_6, FIBMATCH_6), "neigh gateway 6", "neigh gateway eth1 6", "route gateway oif 6"],
+        [HOP_0_6, HOP_1_6],
+    ),
+    "one of them dead": (HOP_1, [(FIB, FIBMATCH % '"dead"'), "neigh gateway eth1"], [HOP_1]),
+    "one of them without carrier": (HOP_1, [(FIB, FIBMATCH % '"linkdown"'), "neigh gateway eth1"], [HOP_1]),
+    "one of them unknown": (
+        HOP_1,
+        [(FIB, FIBMATCH % ""), "neigh empty 192.0.2.1", "neigh gateway eth1"],
+        [HOP_1],
+    ),
+    "a gateway of the other family": (
+        _hop("203.0.113.10", "eth0", "192.0.2.11", NEIGHBOUR0, "fe80::1"),
+        [(FIB, FIBMATCH_VIA), "neigh after use ll", "neigh gateway eth1", "route gateway oif"],
+        [_hop("203.0.113.10", "eth0", "192.0.2.11", NEIGHBOUR0, "fe80::1"), HOP_1],
+    ),
+    "one next hop": (HOP_0, [(FIB, '[{"dst":"default","gateway":"192.0.2.1","dev":"eth0","flags":[]}]')], []),
+    "same subnet": (HOP_0, [(FIB, '[{"dst":"192.0.2.0/24","dev":"eth0","scope":"link","flags":[]}]')], []),
+}
+
+
+@pytest.mark.parametrize(("found", "script", "equal"), EQUAL.values(), ids=EQUAL.keys())
+def test_equal_next_hops(found: NextHop, script: list[Any], equal: list[NextHop]) -> None:
+    host = FakeHost(script)
+    assert equal_next_hops(found, system=host.system) == equal
+    host.finish()
+
+
+def test_an_ip_without_fibmatch_knows_of_no_other() -> None:
+    system = System(run=lambda command: CompletedCommand(255, "", 'Error: argument "fibmatch" is wrong'))
+    assert equal_next_hops(HOP_0, system=system) == []
+
+
+# -- routes by the port of a master
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["bond", "bridge", "team"])
+def test_a_route_by_a_port_leads_to_its_master(tmp_path: Path, kind: str) -> None:
+    """The address was left on eth0 when it became a port: frames and answers go by the master."""
+    port = {"ifname": "eth0", "master": "top0", "linkinfo": {"info_slave_kind": kind}}
+    host = FakeHost(
+        [
+            "route same subnet",
+            (["-json", "-details", "link", "show", "dev", "eth0"], json.dumps([port])),
+            (
+                ["-json", "-4", "neigh", "show", "to", "192.0.2.10", "dev", "top0"],
+                json.dumps([{"dst": "192.0.2.10", "lladdr": NEIGHBOUR0, "state": ["REACHABLE"]}]),
+            ),
+        ],
+        sysfs=make_sysfs(tmp_path, ["eth0", "top0"], masters={"eth0": "top0"}),
+    )
+    assert resolve_next_hop("192.0.2.10", system=host.system) == _hop("192.0.2.10", "top0", "192.0.2.11", NEIGHBOUR0)
+    host.finish()
+
+
+@pytest.mark.parametrize("kind", ["vrf", "openvswitch"])
+def test_a_master_that_nothing_is_sent_by_is_not_taken(tmp_path: Path, kind: str) -> None:
+    port = {"ifname": "eth0", "master": "top0", "linkinfo": {"info_slave_kind": kind}}
+    host = FakeHost(
+        [
+            "route same subnet",
+            (["-json", "-details", "link", "show", "dev", "eth0"], json.dumps([port])),
+            "neigh after use",
+        ],
+        sysfs=make_sysfs(tmp_path, ["eth0", "top0"], masters={"eth0": "top0"}),
+    )
+    assert resolve_next_hop("192.0.2.10", system=host.system).dev_name == "eth0"
+    host.finish()
+
+
+def test_several_default_routes_the_kernel_has_chosen_one() -> None:
+    """ip prints one route, the one of the lowest metric that fits: nothing is left to choose here."""
+    two = (
+        ["-json", "-4", "route", "get", "203.0.113.10"],
+        '[{"dst":"203.0.113.10","gateway":"198.51.100.1","dev":"eth1","prefsrc":"198.51.100.11","flags":[],"cache":[]}]',
+    )
+    host = FakeHost([two, "neigh gateway eth1"])
+    assert resolve_next_hop("203.0.113.10", system=host.system) == HOP_1
+    host.finish()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"remote_ip": "0.0.0.0"}, "is no receiver"),
+        ({"remote_ip": "224.0.0.1"}, "a multicast group"),
+        ({"remote_ip": "fe80::1"}, "say by dev_name"),
+        ({"remote_ip": "192.0.2.10", "local_ip": "::1"}, "must be of one family"),
+    ],
+)
+def test_what_is_wrong_on_any_host(given: dict[str, str], words: str) -> None:
+    with pytest.raises(NextHopError, match=words):
+        check_given(**given)
+
+
+@pytest.mark.parametrize("remote_ip", ["192.0.2.10", "2001:db8::1", "log1", "log1.example.com"])
+def test_what_may_be_right(remote_ip: str) -> None:
+    check_given(remote_ip)

@@ -12,15 +12,18 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
-from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
+from ansible_collections.fleet.netconsole.plugins.module_utils._declaration import (
     Declaration,
     DeclarationError,
     DeclaredTarget,
+    declared_target,
+)
+from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
     apply,
     plan,
 )
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
-    declared_target,
+    failure_message,
     result_of,
     target_argument_spec,
 )
@@ -79,7 +82,9 @@ def test_a_result_says_what_was_done_and_what_the_kernel_shows() -> None:
     )
     result = result_of(planned, apply(planned, configfs=configfs, console=console))
     assert result["changed"] is True
-    assert result["actions"][0] == "log1: create"
+    assert result["actions"][:2] == ["set console_loglevel from 7 to 5", "log1: create"]
+    assert result["failures"] == {}
+    assert result["panic_capture"]["works"] is True
     assert result["before"] == {"log1": None}
     assert result["after"]["log1"]["enabled"] is True
     assert result["next_hops"]["log1"]["dev_name"] == "eth0"
@@ -87,3 +92,28 @@ def test_a_result_says_what_was_done_and_what_the_kernel_shows() -> None:
     assert result["console_loglevel"] == {"before": 7, "after": 5}
     assert result["diff"]["before"] == {"log1": None, "console_loglevel": 7}
     assert result["diff"]["after"]["console_loglevel"] == 5
+
+
+@pytest.mark.parametrize(
+    ("check_mode", "words"),
+    [
+        (False, "These targets are not as declared, all others are. log1: its reason. log2: another."),
+        (
+            True,
+            "These targets would stay as they are, all others would be as declared. log1: its reason. log2: another.",
+        ),
+    ],
+)
+def test_the_last_words_name_every_failing_target(check_mode: bool, words: str) -> None:
+    assert failure_message({"log1": "its reason.", "log2": "another."}, check_mode=check_mode) == words
+
+
+def test_a_failing_target_is_in_the_result() -> None:
+    kernel = FakeKernel("6.12")
+    kernel.interfaces.clear()
+    configfs, console = Configfs(files=kernel), ConsoleLoglevel(files=kernel)
+    planned = plan(Declaration(targets=(declared(),)), configfs=configfs, console=console, network=NETWORK)
+    result = result_of(planned, apply(planned, configfs=configfs, console=console))
+    assert "no interface eth0" in result["failures"]["log1"]
+    assert (result["changed"], result["actions"], result["after"]) == (False, [], {"log1": None})
+    assert result["diff"]["before"] == result["diff"]["after"] == {"log1": None}

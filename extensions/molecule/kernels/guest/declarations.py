@@ -1,0 +1,126 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Random declarations against the real kernel: whole, and with the process killed before every step of some."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Files
+from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import ENGINE_ERRORS
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import (
+    Case,
+    Interrupted,
+    Offer,
+    converged,
+    random_case,
+    try_case,
+)
+from kernels.guest.ground import Ground, WrongError
+
+WHOLE = 32
+KILLED = 2
+FEW_STEPS = range(8, 22)  # long enough to be of use, short enough to be run once for each step
+
+Check = Callable[[Ground], None]
+
+
+def checks(offer: Offer) -> Iterator[tuple[str, Check]]:
+    for number in range(WHOLE):
+        yield (
+            f"random declaration {number} holds, was foretold and stays",
+            _whole(random_case(f"guest {number}", offer)),
+        )
+    for number in range(KILLED):
+        yield f"killed at every step of random declaration {number}, the next run converges", _killed(number)
+
+
+def _start(ground: Ground, case: Case) -> None:
+    ground.fresh(";".join(map(str, case.boot)), console_loglevel=case.console_loglevel, panic=case.panic_timeout)
+    case.make(ground.files)
+
+
+def _whole(case: Case) -> Check:
+    def check(ground: Ground) -> None:
+        _start(ground, case)
+        wrong = try_case(case, ground.host())
+        if wrong:
+            raise WrongError("; ".join([case.seed, *wrong]))
+
+    return check
+
+
+def _killed(number: int) -> Check:
+    def check(ground: Ground) -> None:
+        case, lost = _case_with_few_steps(ground, number)
+        for step in range(len(lost)):
+            _start(ground, case)
+            host = ground.host()
+            host.plan(case.options)
+            before = host.targets()
+            files = Interrupted(host.files, at=step, happens=_kill)
+            status = _in_child(lambda host=host, files=files: host.run(case.options, files))
+            if status != -signal.SIGKILL:
+                raise WrongError(f"{case.seed}: the child ended with {status} instead of being killed at step {step}")
+            host.run(case.options)
+            wrong = converged(case, host, before, lost[step])
+            wrong += [f"a second run would: {action}" for action in host.plan(case.options).actions]
+            if wrong:
+                raise WrongError(
+                    "; ".join([f"{case.seed}, killed at step {step} of {len(lost)}: {lost[step]}", *wrong])
+                )
+
+    return check
+
+
+def _case_with_few_steps(ground: Ground, number: int) -> tuple[Case, list[tuple[str, ...]]]:
+    """The next random case that is neither refused nor too long, and its changing calls."""
+    for attempt in range(1000):
+        case = random_case(f"guest kill {number} {attempt}", ground.offer)
+        if not case.start or len(case.options["targets"]) < 2:
+            continue
+        case = replace(case, boot=())
+        _start(ground, case)
+        host = ground.host()
+        recorded = Recorded(host.files)
+        try:
+            host.run(case.options, recorded)
+        except ENGINE_ERRORS:
+            continue
+        if len(recorded.calls) in FEW_STEPS:
+            return case, recorded.calls
+    raise WrongError("no random case has a fitting number of steps")
+
+
+class Recorded(Interrupted):
+    """Takes down every changing call."""
+
+    def __init__(self, files: Files) -> None:
+        super().__init__(files, at=-2, happens=_kill)
+        self.calls: list[tuple[str, ...]] = []
+
+    def _changing(self, *call: str) -> None:
+        self.calls.append(call)
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _in_child(work: Callable[[], object]) -> int:
+    """Run something in a child of its own; its status, negative for a signal."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(99)
+    _child, status = os.waitpid(child, 0)
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)

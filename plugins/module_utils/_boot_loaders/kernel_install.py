@@ -1,0 +1,117 @@
+# /etc/kernel/cmdline: what kernel-install gives a kernel that is installed later.
+#
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+# Without the file, kernel-install (90-loaderentry.install, 60-ukify.install) takes /usr/lib/kernel/cmdline, and without
+# that the running kernel's line. Runs of white space become one blank, also within quotes.
+import typing as t
+from dataclasses import dataclass
+
+from .._command_line import CommandLineError, Parameter, parse, satisfied
+from .host import Host
+from .interface import FileChange, changed_line, file_change, latin
+
+FUTURE = "kernels installed later"
+FILE = "/etc/kernel/cmdline"
+MADE = "/etc/kernel/cmdline.made-by-fleet-netconsole"  # holds the line that FILE was made from
+_FALLBACK = "/usr/lib/kernel/cmdline"
+_RUNNING = "/proc/cmdline"
+_NOT_KEPT = ("BOOT_IMAGE", "initrd", "systemd.machine_id")
+
+
+@dataclass(frozen=True)
+class Future:
+    """The line of kernels that are installed later (None: the running kernel's), and what changes for it."""
+
+    line: str | None
+    files: tuple[FileChange, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def check(parameters: t.Iterable[Parameter]) -> None:
+    """Raise CommandLineError for a value that kernel-install would change."""
+    for parameter in parameters:
+        if parameter.present and "  " in (parameter.value or ""):
+            raise CommandLineError(
+                f"the value of {parameter.name} has two blanks in a row: kernel-install makes one of them for kernels "
+                "that are installed later"
+            )
+
+
+def read_line(host: Host) -> str | None:
+    """The text of /etc/kernel/cmdline as one line; None when kernel-install takes the running kernel's line."""
+    content = host.read(FILE)
+    if content is None:
+        content = host.read(_FALLBACK)
+    return None if content is None else _one_line(latin(content))
+
+
+def change_line(
+    host: Host, parameters: t.Sequence[Parameter], *, template: str, needed: bool, keep: bool = False
+) -> Future:
+    """The line with the declared parameters.
+
+    Where there is no file, it is made from template (an entry's line) if needed, or if the running kernel does not have
+    a parameter that is to be present. Without keep, it goes again as soon as it says what it was made from.
+    """
+    content = host.read(FILE)
+    if content is None:
+        fallback = read_line(host)
+        if fallback is None and not needed and _running_has(host, parameters):
+            return Future(None)
+        base = fallback if fallback is not None else _kept(template)
+        line = changed_line(base, parameters)
+        if fallback is not None and line == fallback:
+            return Future(line)
+        made = FileChange(MADE, host.read(MADE), f"{base}\n".encode("latin-1"))
+        return Future(line, (*file_change(FILE, None, f"{line}\n"), made))
+    text = latin(content)
+    new = _changed_text(text, parameters)
+    made_from = host.read(MADE)
+    if not keep and made_from is not None and new != text and _one_line(new) == _one_line(latin(made_from)):
+        files = (FileChange(FILE, content, None), FileChange(MADE, made_from, None))
+        note = "a kernel that is installed before the next reboot takes over the running kernel's parameters"
+        return Future(None, files, (note,)) if host.read(_FALLBACK) is None else Future(_one_line(new), files)
+    return Future(_one_line(new), file_change(FILE, content, new))
+
+
+def _changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
+    """Lines that are comments, and the line ends, stay."""
+    rows = text.splitlines(keepends=True)
+    for parameter in parameters:
+        if satisfied(parse(_one_line("".join(rows))), [parameter]):
+            continue
+        numbers = [number for number, row in enumerate(rows) if row.strip() and not _is_comment(row)] or [len(rows)]
+        if numbers[0] == len(rows):
+            rows.append("\n")
+        elsewhere = Parameter(parameter.name, None if parameter.present else parameter.value, present=False)
+        for number in numbers:
+            last = number == numbers[-1]
+            if last or parameter.unique or not parameter.present:
+                row = rows[number]
+                body = row.rstrip("\r\n")
+                rows[number] = changed_line(body, [parameter if last else elsewhere]) + row[len(body) :]
+    return "".join(rows)
+
+
+def _one_line(text: str) -> str:
+    """As 90-loaderentry.install reads it."""
+    return " ".join(" ".join(row for row in text.splitlines() if not _is_comment(row)).split())
+
+
+def _is_comment(row: str) -> bool:
+    return row.lstrip().startswith("#")
+
+
+def _kept(line: str) -> str:
+    return " ".join(word.text for word in parse(line).words if word.name not in _NOT_KEPT)
+
+
+def _running_has(host: Host, parameters: t.Sequence[Parameter]) -> bool:
+    content = host.read(_RUNNING) if host.is_running else None
+    line = parse("" if content is None else latin(content))
+    return content is not None and satisfied(line, [one for one in parameters if one.present])

@@ -1,0 +1,90 @@
+# zipl of IBM Z: parameters in /etc/zipl.conf or in entry files, put into the boot record by the program zipl.
+#
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+# zipl.conf(5): a value stands bare or within one kind of quotes, and there is no escape. Entry files (Boot Loader
+# Specification) have the text as it stands.
+import re
+import typing as t
+
+from .._command_line import CommandLineError, Parameter
+from . import esp
+from .interface import BootLoader, BootLoaderError, Command, Entry, FileChange, Plan, changed_line, file_change, latin
+from .systemd_boot import options_of, with_options
+
+CONFIGURATION = "/etc/zipl.conf"
+_ROW = re.compile(r"(?m)^[ \t]*(?:\[([^\]\n]+)\]|(parameters[ \t]*=[ \t]*)([^\n]*?))[ \t]*$")
+
+
+class Zipl(BootLoader):
+    """Sections of /etc/zipl.conf, and entry files where there are some."""
+
+    name = "zipl"
+
+    def detect(self) -> str | None:
+        """zipl's configuration."""
+        return f"{CONFIGURATION} exists" if self.host.exists(CONFIGURATION) else None
+
+    def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
+        """Each section with parameters, and each entry file."""
+        text = latin(self.host.read(CONFIGURATION) or b"")
+        sections = [Entry(name, _unquoted(value)) for name, value, _at in _sections(text)]
+        files = [Entry(path, options_of(latin(self.host.read(path) or b""))) for path in esp.entries(self.host)]
+        if not sections and not files:
+            raise BootLoaderError(f"{CONFIGURATION} has no section with parameters, and there are no entry files")
+        return (*sections, *files)
+
+    def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
+        """Change the files, then run zipl, without which nothing of it reaches the boot record."""
+        content = self.host.read(CONFIGURATION) or b""
+        text = latin(content)
+        after: list[Entry] = []
+        for name, value, (first, last) in reversed(_sections(text)):
+            new = changed_line(_unquoted(value), parameters)
+            after.insert(0, Entry(name, new))
+            if new != _unquoted(value):
+                text = text[:first] + _quoted(new) + text[last:]
+        files: list[FileChange] = [*file_change(CONFIGURATION, content, text)]
+        for path in esp.entries(self.host):
+            old = latin(self.host.read(path) or b"")
+            new = with_options(old, parameters)
+            files += file_change(path, old.encode("latin-1"), new)
+            after.append(Entry(path, options_of(new)))
+        if not files:
+            return Plan(after=tuple(after))
+        program = self.host.program("zipl")
+        if program is None:
+            raise BootLoaderError(
+                "zipl is missing, which writes the boot record: install the package s390utils or s390-tools"
+            )
+        # The boot record is made from the files: running zipl again after they were put back takes it back.
+        return Plan(tuple(files), (Command((program,), "s390-tools", undo=(program,)),), (), tuple(after))
+
+
+def _sections(text: str) -> list[tuple[str, str, tuple[int, int]]]:
+    found, section = [], ""
+    for row in _ROW.finditer(text):
+        if row.group(1):
+            section = row.group(1)
+        else:
+            found.append((section, row.group(3), row.span(3)))
+    return found
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
+
+
+def _quoted(line: str) -> str:
+    if '"' not in line:
+        return f'"{line}"'
+    if "'" in line:
+        raise CommandLineError(
+            f"{line!r} has both kinds of quotes: {CONFIGURATION} has no way to say that (a value with spaces needs "
+            "double quotes)"
+        )
+    return f"'{line}'"

@@ -1,0 +1,289 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stays of a sender on its host: engine, declared state and unit, compared, written, taken away.
+
+``plan_present`` and ``plan_absent`` list what is other than it should be, and change nothing. Facts: systemd.unit(5),
+systemd.exec(5), systemctl(1).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from ._early import PATHS as EARLY_PATHS
+from ._early import STAMP, fingerprint, regeneration
+from ._engine_archive import archive, archived_digest, digest, engine_sources
+from ._node_files import Entry, FileChange, Files, NodeError, same
+from ._sender_files import COMMAND, DECLARATION, ENGINE, SERVICE, STATUS, UNIT, WANTED, json_text
+
+FOLDERS = ("/usr/local/lib/netconsole-sender", "/etc/netconsole-sender")
+SYSTEMD = "/run/systemd/system"  # sd_booted(3)
+NO_STAMP = Entry(STAMP)
+INITRAMFS_TIMEOUT = 1800.0  # seconds; one initramfs for each kernel on a slow host
+
+
+# -- what shall be there
+# ----------------------------------------------------------------------------------------------------------
+
+# Whoever reads this unit on a host: why it may do what it may.
+_UNIT = """\
+# Written by Ansible (fleet.netconsole). Changes are overwritten.
+[Unit]
+Description=Kernel messages over the network (netconsole)
+Documentation=file:{declaration}
+# Early: as soon as there is configfs. The network is waited for by itself, and not for long. After systemd-sysctl, so
+# that the declared console log level wins. netconsole itself is only loaded when an interface can send: with a boot
+# parameter it must not come before the interface.
+After=systemd-sysctl.service systemd-modules-load.service sys-kernel-config.mount modprobe@configfs.service
+Wants=sys-kernel-config.mount modprobe@configfs.service
+
+[Service]
+{kind}
+TimeoutStartSec=300
+RuntimeDirectory=netconsole-sender
+# The kernel's modules, its netconsole directory, the console log level, interfaces and neighbours; nothing else.
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_SYS_MODULE CAP_SYSLOG
+ReadWritePaths=-/sys/kernel/config -/proc/sys/kernel/printk -/proc/sys/kernel/panic
+ProtectSystem=strict
+ProtectHome={home}
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+PrivateTmp=yes
+DevicePolicy=closed
+DeviceAllow=/dev/kmsg rw
+RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+NoNewPrivileges=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service @module
+SystemCallErrorNumber=EPERM
+UMask=0077
+
+[Install]
+WantedBy=multi-user.target
+"""
+_WATCH = """\
+Type=notify
+ExecStart={python} -I -S {engine} watch
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=5"""
+_ONCE = """\
+Type=oneshot
+RemainAfterExit=yes
+RuntimeDirectoryPreserve=yes
+ExecStart={python} -I -S {engine} apply --wait"""
+
+
+def unit_text(*, watch: bool, python: str) -> str:
+    """The unit file. ``python`` is the interpreter that the byte code of the engine is for."""
+    kind = (_WATCH if watch else _ONCE).format(python=python, engine=ENGINE)
+    in_home = python.startswith(("/home/", "/root/"))
+    return _UNIT.format(kind=kind, declaration=DECLARATION, home="read-only" if in_home else "yes")
+
+
+def present_entries(
+    document: Mapping[str, Any], *, watch: bool, python: str = sys.executable, sources: Mapping[str, str] | None = None
+) -> list[Entry]:
+    """Everything that a sender has on its host, in the order in which it is written."""
+    engine = engine_sources() if sources is None else sources
+    version = digest(engine)
+    return [
+        Entry(ENGINE, content=archive(engine), mode=0o755, shown=_engine_shown(version)),
+        Entry(COMMAND, link=os.path.relpath(ENGINE, os.path.dirname(COMMAND))),
+        Entry(DECLARATION, content=json_text(document).encode("utf-8", "surrogateescape")),
+        Entry(UNIT, content=unit_text(watch=watch, python=python).encode()),
+        Entry(WANTED, link=UNIT),
+    ]
+
+
+def absent_entries() -> list[Entry]:
+    """The same files, gone; what leads to others first."""
+    return [Entry(path) for path in (WANTED, UNIT, COMMAND, ENGINE, DECLARATION)]
+
+
+def no_early() -> list[Entry]:
+    """Nothing for the time before the service."""
+    return [Entry(path) for path in EARLY_PATHS]
+
+
+def _engine_shown(version: str | None) -> str:
+    return f"engine of fleet.netconsole, digest {version or 'unknown'}\n"
+
+
+# -- the plan
+# ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """What is other than it should be on the host: files, then what systemd has to be told."""
+
+    changes: tuple[FileChange, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
+    folders: tuple[str, ...] = ()  # to be removed at the end
+    initramfs: tuple[str, ...] = ()  # the command that makes it anew
+    stamp: Entry = NO_STAMP  # what it is made of then
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.changes or self.commands or self.initramfs)
+
+    def actions(self) -> list[str]:
+        commands = [*self.commands, *([self.initramfs] if self.initramfs else [])]
+        return [*map(str, self.changes), *(" ".join(command) for command in commands)]
+
+
+def file_changes(entries: Sequence[Entry], *, files: Files) -> list[FileChange]:
+    """The files that are other than they should be. An engine of the same sources and Python is the same."""
+    found = []
+    for wanted in entries:
+        before = files.entry(wanted.path)
+        if wanted.path == ENGINE and before.content is not None:
+            version = archived_digest(before.content)
+            before = Entry(before.path, before.content, before.mode, shown=_engine_shown(version))
+        if not same(before, wanted):
+            found.append(FileChange(before, wanted))
+    return found
+
+
+def plan_present(
+    document: Mapping[str, Any],
+    *,
+    watch: bool,
+    files: Files,
+    early: Sequence[Entry] | None = None,
+    python: str = sys.executable,
+) -> NodePlan:
+    """What has to be done so that the host makes itself as declared at every boot.
+
+    ``early`` are the files for the time before the service, ``None`` leaves those that are there. Raises NodeError.
+    """
+    _require_systemd(files)
+    entries = present_entries(document, watch=watch, python=python)
+    initramfs, stamp = ((), NO_STAMP) if early is None else _initramfs(early, files)
+    changes = file_changes([*entries, *(early or ())], files=files)
+    changed = {change.after.path for change in changes}
+    shown = _show(files)
+    commands: list[tuple[str, ...]] = []
+    if {UNIT, WANTED} & changed or shown.get("NeedDaemonReload") == "yes":
+        commands.append(("systemctl", "daemon-reload"))
+    if shown.get("ActiveState") != "active":
+        commands.append(("systemctl", "restart", SERVICE))
+    elif {UNIT, ENGINE} & changed or (watch and _runs_another_engine(entries[0], files)):
+        commands.append(("systemctl", "restart", SERVICE))
+    elif watch and DECLARATION in changed:
+        commands.append(("systemctl", "reload", SERVICE))
+    return NodePlan(changes=tuple(changes), commands=tuple(commands), initramfs=initramfs, stamp=stamp)
+
+
+def _initramfs(early: Sequence[Entry], files: Files) -> tuple[tuple[str, ...], Entry]:
+    command = regeneration(early, files=files)
+    text = fingerprint(early)
+    return tuple(command or ()), Entry(STAMP, content=text.encode() if text else None)
+
+
+def _runs_another_engine(engine: Entry, files: Files) -> bool:
+    """A run that was killed between the file and the restart leaves the old one running."""
+    told = files.document(STATUS)
+    return told is not None and _engine_shown(told.get("version")) != engine.text()
+
+
+def plan_absent(*, files: Files) -> NodePlan:
+    """What has to be done so that nothing of the sender is left. Nothing there: nothing to do, systemd is not asked."""
+    early = no_early()
+    initramfs, stamp = _initramfs(early, files)
+    changes = file_changes([*absent_entries(), *early], files=files)
+    folders = tuple(folder for folder in FOLDERS if files.is_directory(folder))
+    if not changes and not initramfs:
+        return NodePlan(folders=folders)
+    commands: list[tuple[str, ...]] = []
+    if files.is_directory(SYSTEMD):
+        commands.append(("systemctl", "daemon-reload"))
+        if any(change.after.path in (UNIT, WANTED) for change in changes):
+            commands.insert(0, ("systemctl", "stop", SERVICE))
+    return NodePlan(tuple(changes), tuple(commands), folders=folders, initramfs=initramfs, stamp=stamp)
+
+
+def _require_systemd(files: Files) -> None:
+    if not files.is_directory(SYSTEMD):
+        raise NodeError(
+            "persist needs systemd, which does not run this host: set persist to false (and run the play at every "
+            "boot), or have the host's own init call the module"
+        )
+
+
+def _show(files: Files) -> dict[str, str]:
+    """What systemd says of the service; of one that it does not know, that it is inactive."""
+    command = ["systemctl", "show", SERVICE, "--property=ActiveState,NeedDaemonReload"]
+    status, output = files.run(command, timeout=30)
+    if status:
+        raise NodeError(f"systemd does not say how {SERVICE} is: {output or f'exit status {status}'}")
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+
+# -- applied
+# ----------------------------------------------------------------------------------------------------------
+
+
+def stop_service(planned: NodePlan, *, files: Files) -> None:
+    """Before anything else is taken away: the service would put it back. Raises NodeError."""
+    for command in planned.commands:
+        if command[1] == "stop":
+            _systemctl(command, files)
+
+
+def write_files(planned: NodePlan, *, files: Files) -> None:
+    """Put every file as planned. Raises NodeError; a second run ends what failed."""
+    for change in planned.changes:
+        try:
+            if change.after.present:
+                files.make_folder(os.path.dirname(change.after.path))
+                files.install(change.after)
+            else:
+                files.remove(change.after.path)
+        except OSError as error:
+            raise NodeError(
+                f"{change.after.path} cannot be written: {error.strerror}: is it mounted read-only?"
+            ) from error
+
+
+def tell_systemd(planned: NodePlan, *, files: Files) -> None:
+    """Have systemd take up what was written. Not under the lock, which the service needs. Raises NodeError."""
+    for command in planned.commands:
+        if command[1] != "stop":
+            _systemctl(command, files)
+    if planned.initramfs:
+        _regenerate(planned, files)
+    for folder in planned.folders:
+        files.remove_folder(folder)
+
+
+def _regenerate(planned: NodePlan, files: Files) -> None:
+    status, output = files.run(planned.initramfs, timeout=INITRAMFS_TIMEOUT)
+    if status:
+        raise NodeError(f"'{' '.join(planned.initramfs)}' failed: {output or f'exit status {status}'}")
+    if planned.stamp.present:
+        files.install(planned.stamp)
+    else:
+        files.remove(STAMP)
+
+
+def _systemctl(command: Sequence[str], files: Files) -> None:
+    status, output = files.run(command, timeout=120)
+    if status:
+        raise NodeError(
+            f"'{' '.join(command)}' failed: {output or f'exit status {status}'}: see 'journalctl -u {SERVICE}' on "
+            "the host"
+        )

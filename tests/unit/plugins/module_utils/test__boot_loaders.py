@@ -1,0 +1,412 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every boot loader on a machine of files: foretold, done, done again, taken back, and every way to fail."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+import pytest
+
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.interface import BootLoaderError
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.pe import PeError, section
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.registry import LOADERS, choose
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.transaction import (
+    ENGINE_ERRORS,
+    lock,
+    run,
+)
+from ansible_collections.fleet.netconsole.plugins.module_utils._command_line import Parameter, parse, satisfied
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_boot_host import (
+    KERNELS,
+    MACHINES,
+    FakeBootHost,
+    uki,
+    update_grub,
+)
+
+ONE = (Parameter("netconsole", "+@/eth0,@192.0.2.1/;+@/eth0,@192.0.2.2/"),)
+MANY = (
+    *ONE,
+    Parameter("dyndbg", "file drivers/net/* +p; module x +p"),
+    Parameter("odd", "a#b|c&d<e>f{g}h[i]j*k?l!m~n%o^p"),
+    Parameter("console", "tty0", unique=False),
+    Parameter("console", "ttyS9,115200", unique=False),
+    Parameter("bare-word"),
+)
+
+
+@pytest.fixture(params=list(MACHINES))
+def machine(request, tmp_path):
+    host = MACHINES[request.param](tmp_path)
+    return choose(host, "auto")[0]
+
+
+def absent(parameters):
+    """The same parameters declared absent, those side by side one by one."""
+    return [Parameter(one.name, None if one.unique else one.value, present=False) for one in parameters]
+
+
+def lines(outcome):
+    return [(entry.id, entry.line) for entry in outcome.after]
+
+
+def test_the_boot_loader_is_found_and_why_is_said(tmp_path):
+    for number, (name, make) in enumerate(MACHINES.items()):
+        loader, why = choose(make(tmp_path / str(number)), "auto")
+        assert loader.name == name.split()[0]
+        assert "exist" in why
+
+
+def test_every_loader_has_a_machine():
+    assert {name.split()[0] for name in MACHINES} == set(LOADERS)
+
+
+@pytest.mark.parametrize("parameters", [pytest.param(ONE, id="one"), pytest.param(MANY, id="many")])
+def test_foretold_done_done_again_and_taken_back(machine, parameters):
+    before = machine.host.tree()
+    foretold = run(machine, parameters, check_mode=True)
+    assert foretold.changed and machine.host.tree() == before
+    done = run(machine, parameters, check_mode=False)
+    assert done.changed and lines(done) == lines(foretold) and done.actions == foretold.actions
+    for entry in done.after:
+        assert satisfied(parse(entry.line), parameters), entry
+    after = machine.host.tree()
+    again = run(machine, parameters, check_mode=False)
+    assert not again.changed and not again.actions and machine.host.tree() == after
+    assert not run(machine, parameters, check_mode=True).changed
+    assert run(machine, absent(parameters), check_mode=False).changed
+    assert machine.host.tree() == before
+    assert not run(machine, absent(parameters), check_mode=False).changed
+
+
+def test_a_word_that_stands_there_is_removed_from_every_entry(machine):
+    (word, *dummy) = [one for one in parse(machine.read()[0].line).words if one.name in ("quiet", "rootwait", "ro")][
+        ::-1
+    ]
+    parameters = [Parameter(word.name, present=False)]
+    outcome = run(machine, parameters, check_mode=False)
+    assert outcome.changed
+    for entry in outcome.after:
+        assert satisfied(parse(entry.line), parameters), entry
+
+
+def test_a_value_is_changed_and_foreign_words_stay(machine):
+    run(machine, [Parameter("loglevel", "3")], check_mode=False)
+    before = machine.read()
+    outcome = run(machine, [Parameter("loglevel", "7")], check_mode=False)
+    for old, new in zip(before, outcome.after):
+        assert new.line.split() == old.line.replace("loglevel=3", "loglevel=7").split()
+
+
+def test_the_first_run_keeps_a_copy_of_what_it_changes(machine):
+    kept = []
+    outcome = run(machine, ONE, check_mode=False, backup=lambda path: kept.append(path) or f"{path}~")
+    existed = [action for action in outcome.actions if action.startswith("write ")]
+    assert len(outcome.backups) == len(kept) <= len(existed)
+    assert all(os.path.isfile(path) for path in kept)
+
+
+# --- failures: everything as it was before ----------------------------------------------------------------------------
+
+
+GENERATED = [name for name in MACHINES if name in ("grub", "grub_suse", "uki", "u-boot-menu", "zipl", "rpm-ostree")]
+
+
+def _generator(machine):
+    return next(name for name in machine.host.programs if name != "ukify")
+
+
+def _fails_when_it_changes(program, *, break_files):
+    """A program that fails (or does nothing of what it should) only after the change began."""
+
+    def wrapped(host, argv):
+        if argv[1:] == ["kargs"]:
+            return program(host, argv)
+        if break_files:
+            for path in ("/boot/grub/grub.cfg", "/boot/extlinux/extlinux.conf", "/boot/efi/EFI/Linux/new.efi"):
+                if host.is_folder(os.path.dirname(path)):
+                    host.put(path, "half of the fi")
+            return 1, "", "the disk is on fire"
+        return None
+
+    return wrapped
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_generator_that_fails_leaves_everything_as_it_was(name, tmp_path):
+    machine = choose(MACHINES[name](tmp_path), "auto")[0]
+    program = _generator(machine)
+    machine.host.programs[program] = _fails_when_it_changes(machine.host.programs[program], break_files=True)
+    before = machine.host.tree()
+    with pytest.raises(BootLoaderError, match="the disk is on fire") as caught:
+        run(machine, MANY, check_mode=False)
+    assert machine.host.tree() == before
+    assert program in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in GENERATED if name != "zipl"])
+def test_a_generator_that_does_nothing_is_noticed(name, tmp_path):
+    machine = choose(MACHINES[name](tmp_path), "auto")[0]
+    program = _generator(machine)
+    machine.host.programs[program] = _fails_when_it_changes(machine.host.programs[program], break_files=False)
+    before = machine.host.tree()
+    with pytest.raises(BootLoaderError, match="read back after the change") as caught:
+        run(machine, MANY, check_mode=False)
+    assert machine.host.tree() == before
+    assert "Everything is as it was before" in str(caught.value)
+
+
+def test_a_failed_verification_shows_both_versions(tmp_path):
+    machine = choose(MACHINES["grub"](tmp_path), "auto")[0]
+    machine.host.programs["update-grub"] = lambda host, argv: None
+    with pytest.raises(BootLoaderError) as caught:
+        run(machine, [Parameter("a", "1")], check_mode=False)
+    assert "zz-fleet-netconsole.cfg was absent and would have become" in str(caught.value)
+    assert "expected 'root=UUID=1234 ro a=1 quiet'" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in GENERATED if name != "rpm-ostree"])
+def test_a_missing_generator_is_said_before_anything_is_written(name, tmp_path):
+    machine = choose(MACHINES[name](tmp_path), "auto")[0]
+    os.unlink(machine.host.real(f"/usr/sbin/{_generator(machine)}"))
+    machine.host.put("/usr/share/u-boot-menu/read-config", "")
+    machine = LOADERS[machine.name](machine.host)
+    before = machine.host.tree()
+    with pytest.raises(BootLoaderError, match=r"is missing.*install the package"):
+        run(machine, ONE, check_mode=False)
+    assert machine.host.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(errno.ENOSPC, "file system is full"), (errno.EROFS, "mounted read-only"), (errno.EACCES, "run as root")],
+    ids=["full", "read-only", "not root"],
+)
+@pytest.mark.parametrize("failing", [0, 1, 2], ids=["first file", "second file", "third file"])
+def test_a_file_that_cannot_be_written_leaves_everything_as_it_was(machine, number, message, failing, monkeypatch):
+    replace, calls = os.replace, []
+
+    def failing_replace(source, target):
+        calls.append(target)
+        if len(calls) == failing + 1:
+            raise OSError(number, os.strerror(number))
+        replace(source, target)
+
+    before = machine.host.tree()
+    count = sum(action.startswith("write ") for action in run(machine, ONE, check_mode=True).actions)
+    monkeypatch.setattr(os, "replace", failing_replace)
+    if failing >= count:
+        assert run(machine, ONE, check_mode=False).changed
+        return
+    with pytest.raises(BootLoaderError, match=message):
+        run(machine, ONE, check_mode=False)
+    assert machine.host.tree() == before
+
+
+def test_a_second_run_waits_and_then_says_so(tmp_path):
+    machine = choose(MACHINES["systemd-boot"](tmp_path), "auto")[0]
+    before = machine.host.tree()
+    with lock(machine.host, timeout=1), pytest.raises(BootLoaderError, match="another run"):
+        run(machine, ONE, check_mode=False, lock_timeout=0.3)
+    assert machine.host.tree() == before
+    assert run(machine, ONE, check_mode=False, lock_timeout=1).changed
+
+
+def test_a_second_run_goes_on_when_the_first_one_is_done(tmp_path):
+    machine = choose(MACHINES["systemd-boot"](tmp_path), "auto")[0]
+    held, release = threading.Event(), threading.Event()
+
+    def first():
+        with lock(machine.host, timeout=1):
+            held.set()
+            release.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert held.wait(10)
+    threading.Timer(0.2, release.set).start()
+    assert run(machine, ONE, check_mode=False, lock_timeout=10).changed
+    thread.join()
+
+
+# --- what is there cannot be understood, or the wish cannot be met ----------------------------------------------------
+
+
+def _put(path, content):
+    return lambda host: host.put(path, content)
+
+
+def _edit(path, old, new):
+    return lambda host: host.put(path, host.text(path).replace(old, new))
+
+
+A = Parameter("a", "1")
+ENTRY = f"/boot/loader/entries/id-{KERNELS[0]}.conf"
+ESP = "/boot/efi"
+IMAGE = f"{ESP}/EFI/Linux/token-{KERNELS[0]}.efi"
+WRONG = [
+    ("grub", None, Parameter("a", "x\\y"), "no quoting gets this value through GRUB"),
+    ("grub", None, Parameter("a", "x'y"), "no quoting gets this value through GRUB"),
+    ("grub", None, Parameter("ro", present=False), "the boot loader itself makes the line"),
+    ("grub", None, Parameter("root", "/dev/sda1"), "the boot loader itself makes the line"),
+    ("grub", None, Parameter("a", "x" * 3000), "silently cuts"),
+    ("grub", _put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="a;b"\n'), A, "unquoted ';'"),
+    ("grub", _put("/etc/default/grub", "GRUB_CMDLINE_LINUX='\"a'\n"), A, "never closed"),
+    ("grub", _put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="a\n'), A, "cannot be read by the shell"),
+    ("grub", _put("/etc/default/grub", "exit 3\n"), A, "cannot be read by the shell"),
+    ("grub", _put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="a=$(echo 2)"\n'), A, "cannot be changed: a command"),
+    ("grub", _put("/etc/default/grub", 'X=a=2\nGRUB_CMDLINE_LINUX="$X"\n'), A, "no plain assignment"),
+    ("grub", _put("/boot/grub/grub.cfg", "### BEGIN /etc/grub.d/10_linux ###\nlinux /v 'x\n"), A, "never closed"),
+    ("grub_suse", None, Parameter("a", "x\\y"), "no quoting gets this value through GRUB"),
+    ("grub_suse", _put("/etc/default/grub", "GRUB_CMDLINE_LINUX=`id`\n"), A, "cannot be changed: a command"),
+    ("grub_bls", None, Parameter("a", "$x"), "no quoting stops it"),
+    ("grub_bls", None, Parameter("a", "x'y"), "no quoting gets this value through GRUB"),
+    ("grub_bls", _edit(ENTRY, "rhgb", "rhgb;x"), A, "unquoted ';'"),
+    ("grub_bls", _edit(ENTRY, "options", "#options"), A, "has 0 lines of options"),
+    ("grub_bls", _edit(ENTRY, "linux /", "options b\nlinux /"), A, "has 2 lines of options"),
+    ("grub_bls of RHEL 8", None, Parameter("a", "x" * 1000), "would need"),
+    ("systemd-boot", None, Parameter("a", "x  y"), "two blanks in a row"),
+    ("systemd-boot", _edit(f"{ESP}/loader/entries/token-{KERNELS[0]}.conf", "quiet", 'b="'), A, "never closed"),
+    ("systemd-boot", _put("/etc/kernel/cmdline", 'root=1 b="x\n'), A, "never closed"),
+    ("uki", None, Parameter("a", "x  y"), "two blanks in a row"),
+    ("uki", _put(IMAGE, "MZ"), A, "cut off"),
+    ("uki", _put(IMAGE, bytes(512)), A, "no PE file"),
+    ("uki", _put("/etc/kernel/install.conf", "layout=bls\n"), A, "set layout=uki"),
+    ("uki", _put("/etc/kernel/install.conf", ""), A, "set layout=uki"),
+    ("uki", _put(f"{ESP}/EFI/Linux/arch-linux.efi", uki("ro")), A, "kernel that .* was made from is not found"),
+    ("u-boot-menu", None, Parameter("a", "x\\y"), "cannot write a backslash"),
+    ("u-boot-menu", _put("/etc/default/u-boot", "U_BOOT_UPDATE=false\n"), A, "u-boot-update is switched off"),
+    ("u-boot-menu", _put("/etc/default/u-boot", 'U_BOOT_PARAMETERS="a\n'), A, "cannot be read by the shell"),
+    ("u-boot-menu", lambda host: host.remove("/boot/extlinux/ldlinux.sys"), Parameter("a", "$x"), "U-Boot does not"),
+    ("extlinux", lambda host: host.remove("/boot/extlinux/ldlinux.sys"), Parameter("a", "x'y"), "U-Boot does not"),
+    ("extlinux", _put("/boot/extlinux/extlinux.conf", "INCLUDE other.conf\n"), A, "includes another file"),
+    ("extlinux", _put("/boot/extlinux/extlinux.conf", "LABEL x\n LOCALBOOT 0\n"), A, "has no entry that boots Linux"),
+    ("extlinux", _edit("/boot/extlinux/extlinux.conf", "quiet", 'b="x'), A, "never closed"),
+    ("raspberry-pi", _put("/boot/firmware/cmdline.txt", "\nro\n"), A, "first line of .* is empty"),
+    ("raspberry-pi", _put("/boot/firmware/cmdline.txt", 'b="x y\n'), A, "never closed"),
+    ("rpm-ostree", None, Parameter("a", "x" * 3000), "silently cuts"),
+    ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "kargs = ['a']\n"), A, "no plain list"),
+    ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "args = []\n"), A, "no plain list"),
+    ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "kargs = [1]\n"), A, "no plain list"),
+    ("zipl", _put("/etc/zipl.conf", "[defaultboot]\n"), A, "no section with parameters"),
+    ("zipl", _edit("/etc/zipl.conf", '"root=/dev/dasda1 ro"', '"b=\'"'), Parameter("a", "x y"), "both kinds of quotes"),
+]
+
+
+@pytest.mark.parametrize(("name", "prepare", "parameter", "message"), WRONG, ids=[f"{w[0]}: {w[3]}" for w in WRONG])
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check mode", "real run"])
+def test_what_cannot_be_done_is_refused_and_nothing_written(name, prepare, parameter, message, check_mode, tmp_path):
+    host = MACHINES[name](tmp_path)
+    if prepare:
+        prepare(host)
+    before = host.tree()
+    commands = len(host.commands)
+    with pytest.raises(ENGINE_ERRORS, match=message):
+        run(choose(host, "auto")[0], [parameter], check_mode=check_mode)
+    assert host.tree() == before
+    assert [argv for argv in host.commands[commands:] if argv[1:] != ["kargs"]] == []
+
+
+@pytest.mark.parametrize(
+    ("machines", "name", "message"),
+    [
+        pytest.param((), "auto", "none of the known ones was found", id="nothing there"),
+        pytest.param(("grub", "extlinux"), "auto", r"found grub \(.*\); extlinux \(", id="two there"),
+        pytest.param(("uki", "systemd-boot"), "auto", r"found systemd-boot \(.*\); uki \(", id="images and entries"),
+        pytest.param(("grub",), "lilo", "'lilo' is no boot loader that is known", id="unknown"),
+        pytest.param(("grub",), "uki", r"there is no uki on this host: found grub", id="another one is there"),
+        pytest.param((), "zipl", "there is no zipl on this host: none", id="asked for and nothing there"),
+    ],
+)
+def test_no_clear_boot_loader(machines, name, message, tmp_path):
+    host = FakeBootHost(tmp_path)
+    for machine in machines:
+        host = MACHINES[machine](tmp_path)
+    with pytest.raises(BootLoaderError, match=message):
+        choose(host, name)
+
+
+def test_one_of_two_can_be_asked_for(tmp_path):
+    MACHINES["grub"](tmp_path)
+    loader, why = choose(MACHINES["extlinux"](tmp_path), "extlinux")
+    assert loader.name == "extlinux" and why.startswith("asked for")
+
+
+def test_a_root_that_is_no_folder(tmp_path):
+    with pytest.raises(BootLoaderError, match="is no folder"):
+        choose(FakeBootHost(tmp_path / "nothing"), "auto")
+
+
+# --- single facts -----------------------------------------------------------------------------------------------------
+
+
+def test_grub_recovery_entries_have_them_too_and_other_systems_are_left_alone(tmp_path):
+    machine = choose(MACHINES["grub"](tmp_path), "auto")[0]
+    outcome = run(machine, [A], check_mode=False)
+    assert {entry.line for entry in outcome.after if "recovery" in entry.id} == {"root=UUID=1234 ro single a=1"}
+    assert "memtest" not in {entry.id for entry in outcome.after}
+
+
+def test_grub_leaves_a_parameter_in_the_variable_that_has_it(tmp_path):
+    machine = choose(MACHINES["grub"](tmp_path), "auto")[0]
+    assert not run(machine, [Parameter("quiet")], check_mode=False).changed
+
+
+def test_grub_that_was_not_generated_since_is_generated(tmp_path):
+    machine = choose(MACHINES["grub"](tmp_path), "auto")[0]
+    machine.host.put("/etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="splash"\nGRUB_CMDLINE_LINUX="a=1"\n')
+    outcome = run(machine, [A], check_mode=False)
+    assert outcome.actions == ("run /usr/sbin/update-grub",)
+    assert outcome.after[0].line == "root=UUID=1234 ro a=1 splash"
+    assert not run(machine, [A], check_mode=False).changed
+
+
+def test_grub_drop_ins_of_others_are_changed_where_the_word_stands(tmp_path):
+    host = MACHINES["grub"](tmp_path)
+    path = "/etc/default/grub.d/50-cloud.cfg"
+    host.put(path, '# cloud\nGRUB_CMDLINE_LINUX_DEFAULT="console=tty1 a=0  console=ttyS0" # end\n')
+    update_grub(host, ["update-grub"])
+    run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False)
+    assert host.text(path) == '# cloud\nGRUB_CMDLINE_LINUX_DEFAULT="console=tty1  console=ttyS0" # end\n'
+
+
+def test_kernel_install_without_a_file_gets_one_that_goes_again(tmp_path):
+    host = MACHINES["systemd-boot"](tmp_path)
+    host.remove("/etc/kernel/cmdline")
+    before = host.tree()
+    machine = choose(host, "auto")[0]
+    run(machine, [A], check_mode=False)
+    assert host.text("/etc/kernel/cmdline") == "root=/dev/vda2 ro quiet a=1\n"
+    outcome = run(machine, [Parameter("a", present=False)], check_mode=False)
+    assert host.tree() == before
+    assert "before the next reboot" in outcome.notes[0]
+
+
+def test_links_are_followed_within_the_root(tmp_path):
+    host = MACHINES["raspberry-pi"](tmp_path)
+    os.rename(host.real("/boot/firmware"), host.real("/boot/real"))
+    os.symlink("/boot/real", host.root + "/boot/firmware")
+    run(choose(host, "auto")[0], [A], check_mode=False)
+    assert host.text("/boot/real/cmdline.txt").endswith(" a=1\n")
+    assert os.path.islink(host.root + "/boot/firmware")
+
+
+def test_owner_and_mode_of_a_file_stay(tmp_path):
+    host = MACHINES["raspberry-pi"](tmp_path)
+    path = host.real("/boot/firmware/cmdline.txt")
+    os.chmod(path, 0o640)
+    run(choose(host, "auto")[0], [A], check_mode=False)
+    assert os.stat(path).st_mode & 0o777 == 0o640
+    assert [name for name in os.listdir(os.path.dirname(path)) if name.startswith(".")] == []
+
+
+def test_sections_of_a_pe_file():
+    assert section(uki("ro quiet"), ".cmdline") == b"ro quiet"
+    assert section(uki("ro"), ".initrd") is None
+    with pytest.raises(PeError, match="cut off"):
+        section(uki("ro")[:-512], ".cmdline")

@@ -1,0 +1,281 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a sender leaves on its host: planned, written, repeated, taken away, killed in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleet.netconsole.plugins.module_utils._early import (
+    DRACUT,
+    HOOK,
+    MODPROBE,
+    RULE,
+    STAMP,
+    early_entries,
+)
+from ansible_collections.fleet.netconsole.plugins.module_utils._node_files import Entry, NodeError
+from ansible_collections.fleet.netconsole.plugins.module_utils._node_service import (
+    NodePlan,
+    no_early,
+    plan_absent,
+    plan_present,
+    stop_service,
+    tell_systemd,
+    unit_text,
+    write_files,
+)
+from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files import (
+    COMMAND,
+    DECLARATION,
+    ENGINE,
+    SERVICE,
+    STATUS,
+    UNIT,
+    WANTED,
+)
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_node import FakeNode
+
+DOCUMENT: dict[str, Any] = {"targets": [{"name": "log1", "remote_ip": "192.0.2.10"}]}
+OTHER: dict[str, Any] = {"targets": []}
+SHOW = ("systemctl", "show", SERVICE, "--property=ActiveState,NeedDaemonReload")
+RELOAD, RESTART, TAKE_UP, STOP = (
+    ("systemctl", "daemon-reload"),
+    ("systemctl", "restart", SERVICE),
+    ("systemctl", "reload", SERVICE),
+    ("systemctl", "stop", SERVICE),
+)
+UPDATE = ("update-initramfs", "-u", "-k", "all")
+ATTRIBUTES = {
+    "enabled": True,
+    "dev_name": "eth1",
+    "remote_ip": "192.0.2.10",
+    "local_ip": "192.0.2.15",
+    "remote_port": 6666,
+    "local_port": 6665,
+    "remote_mac": "52:54:00:00:00:01",
+    "extended": True,
+}
+
+
+def node(*, active: str = "inactive") -> FakeNode:
+    made = FakeNode()
+    made.answers = dict.fromkeys((RELOAD, RESTART, TAKE_UP, STOP, UPDATE), (0, ""))
+    made.answers[SHOW] = (0, f"ActiveState={active}\nNeedDaemonReload=no")
+    return made
+
+
+def present(
+    files: FakeNode, document: dict[str, Any] = DOCUMENT, *, watch: bool = True, early: list[Entry] | None = None
+) -> NodePlan:
+    return plan_present(
+        document, watch=watch, files=files, early=no_early() if early is None else early, python="/usr/bin/python3"
+    )
+
+
+def carry_out(planned: NodePlan, files: FakeNode) -> None:
+    stop_service(planned, files=files)
+    write_files(planned, files=files)
+    tell_systemd(planned, files=files)
+
+
+def installed(*, active: str = "active", early: list[Entry] | None = None) -> FakeNode:
+    files = node()
+    if early is not None:
+        with_initramfs_tools(files)
+    carry_out(present(files, early=early), files)
+    files.answers[SHOW] = (0, f"ActiveState={active}\nNeedDaemonReload=no")
+    files.ran.clear()
+    return files
+
+
+def with_initramfs_tools(files: FakeNode) -> FakeNode:
+    files.entries["/usr/sbin/update-initramfs"] = Entry("/usr/sbin/update-initramfs", content=b"")
+    files.entries["/sys/class/net/eth1/device/driver/module"] = Entry("", link="../../../module/e1000")
+    return files
+
+
+def test_a_fresh_host_gets_everything() -> None:
+    files = node()
+    planned = present(files)
+    assert [change.after.path for change in planned.changes] == [ENGINE, COMMAND, DECLARATION, UNIT, WANTED]
+    assert planned.commands == (RELOAD, RESTART)
+    assert files.entries == {}
+    carry_out(planned, files)
+    assert files.entries[ENGINE].mode == 0o755
+    assert files.entries[WANTED].link == UNIT
+
+
+def test_a_second_run_changes_nothing_and_asks_systemd_once() -> None:
+    files = installed()
+    assert not present(files).changed
+    assert files.ran == [SHOW]
+
+
+@pytest.mark.parametrize(
+    ("change", "commands"),
+    [
+        pytest.param({"document": OTHER}, (TAKE_UP,), id="another declaration"),
+        pytest.param({"watch": False}, (RELOAD, RESTART), id="the boot step only"),
+    ],
+)
+def test_systemd_is_told_what_is_needed(change: dict[str, Any], commands: tuple[tuple[str, ...], ...]) -> None:
+    assert present(installed(), **change).commands == commands
+
+
+@pytest.mark.parametrize(
+    ("path", "commands"),
+    [
+        pytest.param(ENGINE, (RESTART,), id="engine"),
+        pytest.param(UNIT, (RELOAD, RESTART), id="unit"),
+        pytest.param(WANTED, (RELOAD,), id="link"),
+        pytest.param(DECLARATION, (TAKE_UP,), id="declaration"),
+        pytest.param(COMMAND, (), id="command"),
+    ],
+)
+@pytest.mark.parametrize("damage", ["gone", "changed", "mode"])
+def test_what_somebody_changed_comes_back(path: str, damage: str, commands: tuple[tuple[str, ...], ...]) -> None:
+    files = installed()
+    entry = files.entries[path]
+    damaged = {
+        "gone": Entry(path),
+        "changed": replace(entry, link="/nowhere") if entry.link else replace(entry, content=b"x"),
+        "mode": replace(entry, link=None, content=b"x", mode=0o600),
+    }[damage]
+    files.entries[path] = damaged
+    planned = present(files)
+    assert [change.after.path for change in planned.changes] == [path]
+    assert planned.commands == commands
+
+
+@pytest.mark.parametrize("state", ["inactive", "failed", "deactivating"])
+def test_a_service_that_is_not_active_is_started(state: str) -> None:
+    assert present(installed(active=state)).commands == (RESTART,)
+
+
+def test_a_service_of_an_older_engine_is_restarted() -> None:
+    files = installed()
+    files.documents[STATUS] = {"version": "0"}
+    assert present(files).commands == (RESTART,)
+
+
+def test_a_host_without_systemd_is_refused() -> None:
+    with pytest.raises(NodeError, match=r"persist needs systemd, .* set persist to false"):
+        plan_present(DOCUMENT, watch=True, files=FakeNode(folders=()))
+
+
+def test_systemd_that_fails_is_quoted() -> None:
+    files = node()
+    files.answers[RESTART] = (1, "Job failed")
+    with pytest.raises(NodeError, match=r"Job failed.*journalctl -u netconsole-sender"):
+        carry_out(present(files), files)
+
+
+def test_absent_takes_everything_away_and_stops_first() -> None:
+    files = installed()
+    planned = plan_absent(files=files)
+    carry_out(planned, files)
+    assert files.entries == {}
+    assert files.ran == [STOP, RELOAD]
+    assert files.folders.isdisjoint({"/etc/netconsole-sender", "/usr/local/lib/netconsole-sender"})
+
+
+def test_absent_on_a_fresh_host_asks_nobody() -> None:
+    files = node()
+    assert not plan_absent(files=files).changed
+    assert files.ran == []
+
+
+@pytest.mark.parametrize("writes", range(5))
+def test_a_run_that_was_killed_is_ended_by_the_next(writes: int) -> None:
+    files = node()
+    files.writes_until_death = writes
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(present(files), files)
+    files.writes_until_death = None
+    carry_out(present(files), files)
+    files.answers[SHOW] = (0, "ActiveState=active\nNeedDaemonReload=no")
+    assert not present(files).changed
+
+
+def early(files: FakeNode) -> list[Entry]:
+    return early_entries([ATTRIBUTES], files=files)
+
+
+def test_early_boot_has_the_parameter_the_rule_and_the_driver() -> None:
+    files = installed(early=early(with_initramfs_tools(node())))
+    assert (
+        'options netconsole netconsole="+6665@192.0.2.15/eth1,6666@192.0.2.10/52:54:00:00:00:01"\n'
+        in files.entries[MODPROBE].text()
+    )
+    assert files.entries[RULE].text().count("eth1") == 2
+    assert "manual_add_modules netconsole e1000\n" in files.entries[HOOK].text()
+    assert DRACUT not in files.entries
+    assert not present(files, early=early(files)).changed
+
+
+@pytest.mark.parametrize("writes", range(9))
+def test_the_initramfs_is_made_anew_even_after_a_run_that_was_killed(writes: int) -> None:
+    files = with_initramfs_tools(node())
+    wanted = early(files)
+    files.writes_until_death = writes
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(present(files, early=wanted), files)
+    files.writes_until_death = None
+    carry_out(present(files, early=wanted), files)
+    assert UPDATE in files.ran
+    assert STAMP in files.entries
+
+
+def test_the_initramfs_loses_it_too() -> None:
+    files = installed(early=early(with_initramfs_tools(node())))
+    planned = present(files)
+    assert planned.initramfs == UPDATE
+    carry_out(planned, files)
+    assert {MODPROBE, RULE, HOOK, STAMP}.isdisjoint(files.entries)
+
+
+def test_absent_cleans_the_initramfs() -> None:
+    files = installed(early=early(with_initramfs_tools(node())))
+    carry_out(plan_absent(files=files), files)
+    assert files.ran == [STOP, RELOAD, UPDATE]
+    assert set(files.entries) == set(with_initramfs_tools(node()).entries)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        pytest.param({"dev_name": "bond0"}, "bond0 is no interface of the hardware", id="bond"),
+        pytest.param({"enabled": False}, "early needs a target that is enabled", id="disabled"),
+    ],
+)
+def test_early_is_refused(attributes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(NodeError, match=reason):
+        early_entries([{**ATTRIBUTES, **attributes}], files=with_initramfs_tools(node()))
+
+
+def test_dracut_gets_a_configuration() -> None:
+    files = node()
+    files.folders.add("/sys/class/net/eth1/device")
+    files.entries["/usr/bin/dracut"] = Entry("/usr/bin/dracut", content=b"")
+    found = {entry.path: entry.text() for entry in early(files) if entry.present}
+    assert set(found) == {MODPROBE, RULE, DRACUT}
+    assert 'add_drivers+=" netconsole "' in found[DRACUT]
+
+
+@pytest.mark.parametrize("watch", [True, False], ids=["watch", "once"])
+def test_the_unit_is_one_that_systemd_reads(watch: bool) -> None:
+    lines = unit_text(watch=watch, python="/usr/bin/python3").splitlines()
+    assert [line for line in lines if line.startswith("ExecStart=")] == [
+        f"ExecStart=/usr/bin/python3 -I -S {ENGINE} {'watch' if watch else 'apply --wait'}"
+    ]
+    assert all("=" in line or line.startswith(("[", "#")) or not line for line in lines)
+
+
+def test_an_interpreter_in_a_home_folder_can_be_read() -> None:
+    assert "ProtectHome=read-only" in unit_text(watch=True, python="/home/me/venv/bin/python")

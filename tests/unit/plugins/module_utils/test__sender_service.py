@@ -1,0 +1,376 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The service: runs against the model of the kernel, what it says, when it is ready, and the watcher's loop."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Collection
+
+import pytest
+
+from ansible_collections.fleet.netconsole.plugins.module_utils import _sender_main
+from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
+from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
+from ansible_collections.fleet.netconsole.plugins.module_utils._rtnetlink import Event
+from ansible_collections.fleet.netconsole.plugins.module_utils._sender_service import (
+    BOOT_WAIT,
+    NAME_SECONDS,
+    NEIGHBOUR_SECONDS,
+    Host,
+    Names,
+    Sender,
+    ServiceError,
+    Watcher,
+    apply_once,
+)
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_kernel import FakeKernel
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.test__reconcile import NETWORK
+
+GATEWAY, MAC, OTHER_MAC = "192.0.2.1", "52:54:00:00:00:fe", "52:54:00:00:00:fd"
+RECEIVER = "203.0.113.9"
+DECLARATION: dict[str, Any] = {"targets": [{"name": "log1", "remote_ip": RECEIVER}], "console_loglevel": 6}
+
+
+@dataclass
+class Stage:
+    """A host whose gateway, clock and declaration a test moves."""
+
+    folder: Path
+    kernel: FakeKernel = field(default_factory=FakeKernel)
+    mac: str | None = MAC
+    managed: bool = True
+    now: float = 1000.0
+    said: list[str] = field(default_factory=list)
+    asked: list[tuple[str, str, bool]] = field(default_factory=list)
+
+    def sender(self) -> Sender:
+        host = Host(
+            configfs=Configfs(files=self.kernel),
+            console=ConsoleLoglevel(files=self.kernel),
+            names=Names(lookup=lambda name, family=None: name, clock=lambda: self.now),
+            host_network=lambda: replace(NETWORK, next_hop=self.next_hop, equal_next_hops=lambda hop: []),
+            keep_fresh=self.keep_fresh,
+            declaration_path=str(self.folder / "declaration.json"),
+            status_path=str(self.folder / "status.json"),
+            early_path=str(self.folder / "early.conf"),
+            clock=lambda: self.now,
+            wall_clock=lambda: 0.0,
+            say=lambda level, line: self.said.append(f"{level}: {line}"),
+        )
+        return Sender(host, version="1")
+
+    def next_hop(self, remote_ip: str, *, timeout: float, **given: Any) -> NextHop:
+        assert timeout <= 1.0, "other targets wait meanwhile"
+        if self.mac is None:
+            raise NextHopError(f"the gateway {GATEWAY} does not answer")
+        return NextHop(remote_ip, "eth0", "192.0.2.15", given.get("remote_mac") or self.mac, GATEWAY)
+
+    def keep_fresh(self, address: str, dev_name: str, *, managed: bool) -> bool:
+        self.asked.append((address, dev_name, managed))
+        return managed and self.managed
+
+    def declare(self, document: dict[str, Any]) -> None:
+        (self.folder / "declaration.json").write_text(json.dumps(document), encoding="utf-8")
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
+        return found
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    made = Stage(tmp_path)
+    made.declare(DECLARATION)
+    return made
+
+
+def test_one_run_makes_it_so_and_says_what_and_why(stage: Stage) -> None:
+    assert apply_once(stage.sender()) == 0
+    assert stage.kernel.sends("log1")
+    assert stage.said == [
+        f"info: log1: made: sends to {RECEIVER}:6666 by eth0, source 192.0.2.15, next hop {GATEWAY} ({MAC})",
+        "info: set console_loglevel from 7 to 6",
+    ]
+
+
+def test_the_reason_of_another_mac_is_the_gateway(stage: Stage) -> None:
+    sender = stage.sender()
+    sender.run()
+    stage.said.clear()
+    sender.run()
+    assert stage.said == []
+    stage.mac = OTHER_MAC
+    sender.run()
+    line = f"remote_mac {MAC} -> {OTHER_MAC} (the gateway {GATEWAY} has another MAC)"
+    assert stage.said == [f"info: log1: {line}"]
+    assert stage.status()["targets"][0]["last_change"] == {"time": "1970-01-01T00:00:00Z", "what": line}
+
+
+def test_a_target_that_the_kernel_switched_off_is_put_right(stage: Stage) -> None:
+    sender = stage.sender()
+    sender.run()
+    stage.kernel.target_table["log1"].enabled = False
+    sender.run()
+    assert stage.kernel.sends("log1")
+    assert "log1: enabled (it was off" in stage.said[-1]
+
+
+def test_a_failure_is_said_once_and_its_end_too(stage: Stage) -> None:
+    sender = stage.sender()
+    sender.run()
+    stage.said.clear()
+    stage.mac = None
+    sender.run()
+    sender.run()
+    assert len(stage.said) == 1 and "log1: " in stage.said[0] and "does not answer" in stage.said[0]
+    assert "log1 FAILS: " in sender.summary()
+    assert stage.status()["targets"][0]["failure"] == sender.failures["log1"]
+    assert stage.kernel.sends("log1"), "it stays as it was"
+    stage.mac = MAC
+    sender.run()
+    assert stage.said[-1] == "info: log1: is as declared"
+    assert sender.summary() == f"log1 sends to {RECEIVER}:6666 by eth0"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(None, "missing or no JSON object: run the role", id="missing"),
+        pytest.param("[]", "missing or no JSON object", id="no object"),
+        pytest.param('{"targets": [{"name": "log1"}]}', "remote_ip is missing", id="wrong"),
+    ],
+)
+def test_a_declaration_that_cannot_be_read_is_an_error(stage: Stage, content: str | None, reason: str) -> None:
+    path = stage.folder / "declaration.json"
+    path.unlink() if content is None else path.write_text(content, encoding="utf-8")
+    with pytest.raises(ServiceError, match=reason):
+        stage.sender().run()
+
+
+def test_the_boot_step_waits_for_the_network_and_no_longer(stage: Stage) -> None:
+    stage.mac = None
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        stage.now += seconds
+
+    assert apply_once(stage.sender(), wait=BOOT_WAIT, sleep=sleep) == 1
+    assert sum(pauses) == BOOT_WAIT
+    stage.mac = MAC
+    assert apply_once(stage.sender(), wait=BOOT_WAIT, sleep=sleep) == 0
+
+
+@pytest.mark.parametrize(
+    ("profile", "early", "anew"),
+    [("6.1", True, True), ("6.1", False, False), ("6.12", True, False)],
+    ids=["an old kernel", "without early boot", "a kernel that lets go"],
+)
+def test_targets_of_early_boot_are_taken_over(stage: Stage, profile: str, early: bool, anew: bool) -> None:
+    ran: list[list[str]] = []
+
+    class Kernel(FakeKernel):
+        def run(self, command):
+            ran.append(list(command))
+            return 0, ""
+
+    stage.kernel = Kernel(profile)
+    if early:
+        (stage.folder / "early.conf").write_text("options netconsole", encoding="utf-8")
+    stage.sender().take_over()
+    wanted = [["modprobe", "--remove", "netconsole"], ["modprobe", "--config=/dev/null", "netconsole"]]
+    assert ran == (wanted if anew else [])
+
+
+# -- names
+
+
+def test_names_are_looked_up_again_and_survive_a_dead_server() -> None:
+    now, answers, asked = [0.0], ["192.0.2.10"], []
+
+    def lookup(name: str, *, family: int | None) -> str:
+        asked.append(name)
+        if not answers:
+            raise NextHopError("no server")
+        return answers[0]
+
+    names = Names(lookup=lookup, clock=lambda: now[0])
+    assert [names.resolve("log1"), names.resolve("log1")] == ["192.0.2.10"] * 2
+    assert asked == ["log1"]
+    now[0], answers[0] = NAME_SECONDS, "192.0.2.11"
+    assert names.resolve("log1") == "192.0.2.11"
+    now[0] *= 2
+    answers.clear()
+    assert names.resolve("log1") == "192.0.2.11"
+    with pytest.raises(NextHopError):
+        names.resolve("log2")
+
+
+# -- the watcher
+
+
+class FakeListener:
+    def __init__(self) -> None:
+        self.waiting: list[Event] = []
+        self.lost = False
+        self.filters: list[frozenset[str]] = []
+
+    def read(self) -> tuple[list[Event], bool]:
+        events, lost = self.waiting, self.lost
+        self.waiting, self.lost = [], False
+        return events, lost
+
+    def hear_neighbours(self, addresses: Collection[str]) -> None:
+        self.filters.append(frozenset(addresses))
+
+
+NEW_MAC = Event("neighbour", False, index=2, family=4, address=GATEWAY, mac=OTHER_MAC)
+
+
+def watcher(stage: Stage) -> tuple[Watcher, FakeListener]:
+    listener = FakeListener()
+    made = Watcher(stage.sender(), listener)  # type: ignore[arg-type]
+    made.run()
+    return made, listener
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What systemd is told, read by calling it."""
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    receiver.bind(str(tmp_path / "notify"))
+    receiver.setblocking(False)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+
+    def told() -> list[str]:
+        lines: list[str] = []
+        while True:
+            try:
+                lines.append(receiver.recv(4096).decode())
+            except BlockingIOError:
+                return lines
+
+    yield told
+    receiver.close()
+
+
+def test_it_is_ready_when_all_stand_and_then_sleeps_without_a_timer(stage: Stage, systemd) -> None:
+    made, listener = watcher(stage)
+    assert systemd() == [f"STATUS=log1 sends to {RECEIVER}:6666 by eth0", "READY=1"]
+    assert made.timeout() is None
+    assert listener.filters == [frozenset({GATEWAY, RECEIVER})]
+    assert stage.asked == [(GATEWAY, "eth0", True)]
+
+
+def test_a_new_mac_of_the_gateway_is_put_right_after_the_debounce(stage: Stage) -> None:
+    made, listener = watcher(stage)
+    stage.mac, stage.now = OTHER_MAC, stage.now + 60
+    listener.waiting = [NEW_MAC]
+    made.woken(listening=True)
+    assert made.timeout() == pytest.approx(0.2)
+    assert stage.kernel.target_table["log1"].remote_mac == MAC
+    stage.now += 0.21
+    made.woken(listening=False)
+    assert stage.kernel.target_table["log1"].remote_mac == OTHER_MAC
+    assert made.timeout() is None
+
+
+def test_noise_does_nothing_and_lost_events_start_a_run(stage: Stage) -> None:
+    made, listener = watcher(stage)
+    stage.now += 60
+    listener.waiting = [replace(NEW_MAC, mac=MAC)]
+    made.woken(listening=True)
+    assert made.timeout() is None
+    listener.lost = True
+    made.woken(listening=True)
+    assert made.timeout() == pytest.approx(0.2)
+
+
+def test_a_boot_is_held_up_for_a_bounded_time(stage: Stage, systemd) -> None:
+    stage.mac = None
+    made, _listener = watcher(stage)
+    started = stage.now
+    while "READY=1" not in systemd():
+        timeout = made.timeout()
+        assert timeout is not None and timeout <= 1.0
+        stage.now += max(timeout, 0.01)
+        made.woken(listening=False)
+    assert stage.now - started == pytest.approx(BOOT_WAIT, abs=1.0)
+    waits = []
+    for _number in range(12):
+        timeout = made.timeout()
+        assert timeout is not None
+        waits.append(timeout)
+        stage.now += timeout
+        made.woken(listening=False)
+        systemd()
+    assert waits == sorted(waits) and waits[-1] == 300.0
+
+
+@pytest.mark.parametrize(
+    ("managed", "receiver", "timeout"),
+    [
+        pytest.param(True, RECEIVER, None, id="the kernel keeps the next hop fresh"),
+        pytest.param(False, RECEIVER, NEIGHBOUR_SECONDS, id="an older kernel"),
+        pytest.param(True, "log1.example.com", NAME_SECONDS, id="a receiver by name"),
+    ],
+)
+def test_timers_are_only_there_where_needed(stage: Stage, managed: bool, receiver: str, timeout: float | None) -> None:
+    stage.managed = managed
+    stage.declare({"targets": [{"name": "log1", "remote_ip": receiver}]})
+    sender = stage.sender()
+    sender.host.names.lookup = lambda name, family=None: RECEIVER
+    made = Watcher(sender, FakeListener())  # type: ignore[arg-type]
+    made.run()
+    assert made.timeout() == timeout
+
+
+def test_a_fixed_mac_is_no_business_of_the_neighbour_table(stage: Stage) -> None:
+    stage.declare({"targets": [{"name": "log1", "remote_ip": RECEIVER, "remote_mac": MAC}]})
+    watcher(stage)
+    assert stage.asked == []
+
+
+def test_the_kernel_is_relieved_of_a_next_hop_that_is_no_longer_one(stage: Stage) -> None:
+    made, _listener = watcher(stage)
+    made.sender.freshen(managed=False)
+    assert stage.asked == [(GATEWAY, "eth0", True), (GATEWAY, "eth0", False)]
+
+
+# -- the command
+
+
+def test_status_shows_declared_and_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    sender = stage.sender()
+    sender.run()
+    monkeypatch.setattr(_sender_main, "DECLARATION", sender.host.declaration_path)
+    monkeypatch.setattr(_sender_main, "STATUS", sender.host.status_path)
+    monkeypatch.setattr(_sender_main, "Configfs", lambda: Configfs(files=stage.kernel))
+    assert _sender_main.main(["status", "--json"], version="2") == 0
+    found = json.loads(capsys.readouterr().out)
+    target = found["targets"][0]
+    assert (found["running_version"], found["version"], target["enabled"], target["next_hop"]) == (
+        "1",
+        "2",
+        True,
+        GATEWAY,
+    )
+    assert (target["declared"]["remote_ip"], target["shown"]["remote_mac"], target["failure"]) == (RECEIVER, MAC, None)
+    stage.mac = None
+    sender.run()
+    assert _sender_main.main(["status"], version="2") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"log1: sends to {RECEIVER}:6666 by eth0"
+    assert any("FAILS" in line and "does not answer" in line for line in lines)
+
+
+@pytest.mark.parametrize("words", [[], ["apply", "now"], ["status", "--yaml"]])
+def test_other_words_show_the_usage(words: list[str], capsys) -> None:
+    assert _sender_main.main(words, version="1") == 2
+    assert capsys.readouterr().err.startswith("usage: netconsole-sender")
