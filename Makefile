@@ -9,10 +9,10 @@ SHELL := /bin/bash
 PYTHON_OF_VENV := .venv/bin/python
 LAB := $(PYTHON_OF_VENV) extensions/molecule/lab
 
-.PHONY: help demo demo-down test check format build clean setup setup-lab
+.PHONY: help demo demo-down test test-boot-loaders check format build clean setup setup-lab
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: setup-lab ## see it work: one receiver, two senders with different kernels, in virtual machines on this computer
 	@$(LAB) demo
@@ -22,6 +22,9 @@ demo-down: ## end the demo's machines
 
 test: setup-lab ## everything: lint, sanity, unit tests, a receiver in a container, senders and a receiver in virtual machines
 	@$(PYTHON_OF_VENV) tests/run.py test
+
+test-boot-loaders: setup-lab ## kernel parameters under every boot loader: machines that boot from their own disk, really rebooted
+	@$(PYTHON_OF_VENV) tests/run.py boot_loaders
 
 check: setup ## the fast part of it: lint, types, unit tests, the built collection and its documentation
 	@$(PYTHON_OF_VENV) tests/run.py check

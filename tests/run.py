@@ -20,7 +20,7 @@ from lint import run_lint
 from process import CHECKOUT, LOGS, Outcome
 from pytests import run_collection
 from sanity import run_sanity
-from scenarios import run_containers, run_kernels, run_machines
+from scenarios import run_boot_loader, run_boot_loaders, run_containers, run_kernels, run_machines
 from units import run_units
 
 Stage = Callable[[], Outcome]
@@ -36,8 +36,10 @@ TEST: dict[str, Stage] = {
     "containers": run_containers,
     "kernels": run_kernels,
     "machines": run_machines,
+    "boot_loader": run_boot_loader,
 }
-PLANS = {"check": CHECK, "test": TEST}
+BOOT_LOADERS: dict[str, Stage] = {"boot_loaders": run_boot_loaders}
+PLANS = {"check": CHECK, "test": TEST, "boot_loaders": BOOT_LOADERS}
 
 
 def main(arguments: Sequence[str]) -> int:

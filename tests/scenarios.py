@@ -34,8 +34,31 @@ def run_kernels() -> Outcome:
     return _run_scenario("kernels", guests=(os.environ.get("FLEET_NETCONSOLE_KERNEL_GUEST", "web2"),), timeout=1800)
 
 
-def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float) -> Outcome:
-    log, proofs = LOGS / f"{name}.log", BUILD / f"{name}.proofs"
+BOOT_LOADERS = ("grub-bios", "grub-uefi", "systemd-boot", "uki", "extlinux")
+"""Guests that boot from their own disk, each by another boot loader; the first one is the usual one."""
+
+
+def run_boot_loader() -> Outcome:
+    """Kernel parameters in a machine that boots by the most usual boot loader."""
+    return _run_scenario("boot_loaders", guests=BOOT_LOADERS[:1], timeout=2400)
+
+
+def run_boot_loaders() -> Outcome:
+    """The same with every boot loader, one machine after the other."""
+    outcomes = {}
+    for guest in BOOT_LOADERS:
+        print(f"-- {guest}", flush=True)
+        outcomes[guest] = _run_scenario("boot_loaders", guests=(guest,), timeout=2400, run=f"boot_loaders-{guest}")
+    note = ", ".join(
+        f"{guest} {outcome.passed}/{outcome.passed + outcome.failed}" for guest, outcome in outcomes.items()
+    )
+    passed = sum(outcome.passed for outcome in outcomes.values())
+    return Outcome(passed, sum(outcome.failed for outcome in outcomes.values()), note)
+
+
+def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float, run: str = "") -> Outcome:
+    """Run a scenario with these guests. `run` names its log, where one scenario has several runs."""
+    log, proofs = LOGS / f"{run or name}.log", BUILD / f"{run or name}.proofs"
     log.unlink(missing_ok=True)
     proofs.unlink(missing_ok=True)
     proofs.parent.mkdir(parents=True, exist_ok=True)

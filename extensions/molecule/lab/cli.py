@@ -13,18 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import requirements
+from lab.boot_disk import ensure_folders
 from lab.demo import demo
 from lab.guarded import run_guarded, watch
 from lab.guests import GUESTS, USUAL_GUESTS
-from lab.images import ensure_images, image_of
 from lab.inventory import ssh_command
 from lab.lab import alive, down, plug, reboot, reset, unplug, up
-from lab.process import Interrupted, LabError, end_running, raise_on_signals
+from lab.process import Interrupted, LabError, end_running, raise_on_signals, run
 from lab.progress import say
+from lab.recorder import recording
 from lab.state import State, state_folder
 
 BOOTS = {"reboot": reboot, "reset": reset}
 PLUGS = {"unplug": unplug, "plug": plug}
+ON_FOLDER = {"demo": demo, "watch": watch}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
         command = add(name, text)
         command.add_argument("guest")
         command.add_argument("interface", type=_interface, metavar="ethN")
+    command = add("record", "run a command and write down what is sent over a segment meanwhile")
+    command.add_argument("segment")
+    command.add_argument("file", type=Path, help="a JSON line for each UDP datagram")
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     command = add("run", "run a command while guests are up, and end them afterwards whatever happens")
     command.add_argument("--guest", action="append", dest="guests", help="a guest to start (again for more)")
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -89,6 +95,12 @@ def _guests(options: argparse.Namespace) -> list[str]:
     return options.guests or os.environ.get("FLEET_NETCONSOLE_GUESTS", "").split() or list(USUAL_GUESTS)
 
 
+def _words(options: argparse.Namespace) -> list[str]:
+    """The command that follows, without the -- in front of it."""
+    words: list[str] = options.words
+    return words[1:] if words[:1] == ["--"] else words
+
+
 def _status(folder: Path) -> int:
     if not (folder / "lab.json").exists():
         print(f"no lab in {folder}")
@@ -101,9 +113,8 @@ def _status(folder: Path) -> int:
 
 
 def _images(options: argparse.Namespace) -> None:
-    images = [image_of(GUESTS[name]) for name in _guests(options)]
-    for image, place in ensure_images(images, rebuild=options.rebuild).items():
-        say(f"{image.title()}: {place}")
+    for name, folder in ensure_folders(_guests(options), rebuild=options.rebuild).items():
+        say(f"{name}: {folder}")
 
 
 def _command(options: argparse.Namespace, folder: Path) -> int:
@@ -120,20 +131,20 @@ def _command(options: argparse.Namespace, folder: Path) -> int:
     elif options.command == "status":
         return _status(folder)
     elif options.command == "ssh":
-        words = options.words[1:] if options.words[:1] == ["--"] else options.words
+        words = _words(options)
         ssh = ssh_command(folder, options.guest)
         os.execvp(ssh[0], [*ssh, *words])
     elif options.command in BOOTS:
         BOOTS[options.command](folder, options.guest, options.words)
     elif options.command in PLUGS:
         PLUGS[options.command](folder, options.guest, options.interface)
+    elif options.command == "record":
+        with recording(State.load(folder), options.segment, options.file):
+            run(_words(options))
     elif options.command == "run":
-        words = options.words[1:] if options.words[:1] == ["--"] else options.words
-        return run_guarded(folder, _guests(options), words)
-    elif options.command == "demo":
-        demo(folder)
-    elif options.command == "watch":
-        watch(folder)
+        return run_guarded(folder, _guests(options), _words(options))
+    elif options.command in ON_FOLDER:
+        ON_FOLDER[options.command](folder)
     return 0
 
 

@@ -9,7 +9,9 @@ Addresses are from the documentation ranges (RFC 5737, RFC 3849).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from lab.loaders import LOADERS
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Machine(Guest):
     """Further words of its kernel command line."""
     memory: int = 512
     """MiB"""
+    loader: str = ""
+    """A key of loaders.LOADERS: it boots by this from its own disk. Else qemu hands it a kernel."""
 
     def mac(self, number: int) -> str:
         """MAC address of ethN: local, and the same in every run."""
@@ -104,6 +108,11 @@ def _router(name: str, suite: str) -> Machine:
     return Machine(name, suite, links=links, words=ROUTES, groups=("lab_routers",))
 
 
+def _booted_by(loader: str, number: int) -> Machine:
+    """A sender that boots as a real machine does, named after its boot loader."""
+    return replace(_sender(loader, "trixie", number), loader=loader, groups=("lab_boot_loaders",))
+
+
 GUESTS: dict[str, Guest] = {
     guest.name: guest
     for guest in (
@@ -120,6 +129,7 @@ GUESTS: dict[str, Guest] = {
         _edge("edge61", "bookworm", 22),
         _edge("edge612", "trixie", 23),
         _edge("edge7", "trixie-backports", 24),
+        *(_booted_by(loader, number) for number, loader in enumerate(LOADERS, start=31)),
         Container("box1", "trixie"),
     )
 }

@@ -10,6 +10,7 @@ import hashlib
 import json
 import lzma
 import os
+import re
 import shutil
 import struct
 import tempfile
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from lab.cache import Keys, cache_folder, keys, locked
 from lab.guests import Guest, Machine
+from lab.loaders import LOADERS
 from lab.mirror import find_mirror, machine_sources
 from lab.process import LabError, end_running, run
 from lab.progress import step
@@ -30,16 +32,21 @@ FORMAT = "1"
 """Raise it when this file makes an image differently from the same packages and recipe."""
 
 RECIPE = Path(__file__).resolve().parent / "recipe"
+BOOT_RECIPE = Path(__file__).resolve().parent / "boot_recipe"
+"""What is further done for guests that boot from their own disk."""
 
 COMMON = ("iproute2", "kmod", "openssh-server", "procps", "python3", "python3-apt", "systemd-sysv")
-PACKAGES = {"machine": (*COMMON, "e2fsprogs", "initramfs-tools", "udev"), "container": COMMON}
+MACHINE = (*COMMON, "e2fsprogs", "initramfs-tools", "udev")
+PACKAGES = {"machine": MACHINE, "booting": (*MACHINE, "dosfstools", "linux-base"), "container": COMMON}
 """What every guest has. No syslog daemon: what is installed beyond this is a role's doing."""
 
-ARCHIVE = {"machine": ("rsyslog", "logrotate")}
-ARCHIVE["container"] = (
-    *ARCHIVE["machine"],
-    *("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data"),
-)
+_EVERY_ARCHIVE = ("rsyslog", "logrotate")
+_COLLECTORS = ("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data")
+ARCHIVE: dict[str, tuple[str, ...]] = {
+    "machine": _EVERY_ARCHIVE,
+    "booting": _EVERY_ARCHIVE,
+    "container": (*_EVERY_ARCHIVE, *_COLLECTORS),
+}
 """What a role may install: lies in the guest as an archive of its own, because a guest has no way out."""
 
 LEFT_OUT = (
@@ -58,6 +65,14 @@ LEFT_OUT = (
 )
 """Files that no guest of the lab needs: half of the kernel package is drivers for other hardware."""
 
+KEPT_MODULES = (
+    *("/kernel/arch/", "/kernel/crypto/", "/kernel/lib/"),
+    *("/kernel/fs/(configfs|ext4|fat|jbd2|mbcache|nls|efivarfs|fscrypto|binfmt|autofs)", "/kernel/net/core/"),
+    *("/kernel/drivers/(virtio|block/virtio_blk|char|rtc|firmware|input/misc|input/evdev)",),
+    *("/kernel/drivers/net/(netconsole|virtio_net|net_failover|dummy)", "/kernel/net/(ipv6|packet|unix)/"),
+)
+"""Of the kernel that is installed later in a guest with a boot loader: patterns of grep -E."""
+
 DISK_SIZE = "3G"
 """Sparse: an image takes about 0.4 GB."""
 
@@ -67,7 +82,7 @@ class Image:
     """What an image is made from. Two images with the same content have the same name."""
 
     kind: str
-    """machine or container"""
+    """machine, container, or booting: a machine that boots from its own disk"""
     suite: Suite
 
     def packages(self) -> tuple[str, ...]:
@@ -81,9 +96,12 @@ class Image:
             content.update(word.encode() + b"\0")
         for path in (pair.login, pair.host):
             content.update(pair.public(path).encode() + b"\0")
-        for path in sorted(RECIPE.rglob("*")):
-            if path.is_file():
-                content.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        paths = [path for path in sorted(RECIPE.rglob("*")) if path.is_file()]
+        if self.kind == "booting":
+            paths.append(BOOT_RECIPE / "kernels-and-loaders")
+            content.update(repr(_boot_environment(self.suite)).encode())
+        for path in paths:
+            content.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
         return content.hexdigest()[:12]
 
     def title(self) -> str:
@@ -95,7 +113,18 @@ def image_of(guest: Guest) -> Image:
     """The image that a guest runs."""
     if guest.suite not in SUITES:
         raise LabError(f"{guest.name}: suite {guest.suite} is not in suites.py ({', '.join(sorted(SUITES))} are)")
-    return Image("machine" if isinstance(guest, Machine) else "container", SUITES[guest.suite])
+    if not isinstance(guest, Machine):
+        return Image("container", SUITES[guest.suite])
+    return Image("booting" if guest.loader else "machine", SUITES[guest.suite])
+
+
+def _boot_environment(suite: Suite) -> dict[str, str]:
+    """What boot_recipe/kernels-and-loaders is told."""
+    return {
+        "LAB_LOADERS": "\n".join(" ".join(loader.packages) for loader in LOADERS.values()),
+        "LAB_KERNEL": rf"linux-image-{re.escape(suite.series)}\.[0-9]+\+deb[0-9]+-amd64",
+        "LAB_KEPT_MODULES": "|".join(KEPT_MODULES),
+    }
 
 
 def ensure_images(images: Iterable[Image], *, rebuild: bool = False) -> dict[Image, Path]:
@@ -134,13 +163,14 @@ def _build(image: Image, pair: Keys, folder: Path) -> None:
     log = cache_folder() / "logs" / f"{folder.name}.log"
     log.parent.mkdir(exist_ok=True)
     log.write_bytes(b"")
-    result = building / ("disk.img" if image.kind == "machine" else "root.tar")
+    result = building / ("root.tar" if image.kind == "container" else "disk.img")
     try:
         with step(f"building {image.title()}", now=lambda: _last_line(log)):
             # As root the guest grows in the cache; without root it must be where mmdebstrap's user namespace gets to.
             with tempfile.TemporaryDirectory(dir=building if os.geteuid() == 0 else None, prefix="lab-") as work:
                 os.chmod(work, 0o755)
                 recipe = shutil.copytree(RECIPE, Path(work) / "recipe")
+                shutil.copytree(BOOT_RECIPE, Path(work) / "boot_recipe")
                 run(
                     _mmdebstrap(image, result, recipe),
                     log=log,
@@ -149,14 +179,15 @@ def _build(image: Image, pair: Keys, folder: Path) -> None:
                         "PATH": f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin",
                         "LC_ALL": "C.UTF-8",
                         "LAB_RECIPE": str(recipe),
-                        "LAB_IMAGE_KIND": image.kind,
+                        "LAB_IMAGE_KIND": "container" if image.kind == "container" else "machine",
+                        **_boot_environment(image.suite),
                         "LAB_ARCHIVE": " ".join(ARCHIVE[image.kind]),
                         "LAB_AUTHORIZED_KEY": pair.public(pair.login),
                         "LAB_HOST_KEY": pair.host.read_text(encoding="utf-8").strip(),
                         "LAB_HOST_KEY_PUBLIC": pair.public(pair.host),
                     },
                 )
-            if image.kind == "machine":
+            if image.kind != "container":
                 _finish_disk(result, log)
                 _extract_boot(result, building)
         (building / "image.json").write_text(
@@ -179,7 +210,7 @@ def _mmdebstrap(image: Image, result: Path, recipe: Path) -> list[str]:
         "mmdebstrap",
         "--mode=auto",
         "--variant=apt",
-        f"--format={'ext2' if image.kind == 'machine' else 'tar'}",
+        f"--format={'tar' if image.kind == 'container' else 'ext2'}",
         f"--include={','.join(image.packages())}",
         "--skip=cleanup/apt",
         '--aptopt=Acquire::Languages "none"',
@@ -187,6 +218,7 @@ def _mmdebstrap(image: Image, result: Path, recipe: Path) -> list[str]:
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT),
         "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
         f"--essential-hook={recipe}/before-packages",
+        *([f"--customize-hook={recipe}/../boot_recipe/kernels-and-loaders"] if image.kind == "booting" else []),
         f"--customize-hook={recipe}/after-packages",
     ]
     return [

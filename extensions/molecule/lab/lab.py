@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import container, inventory, machine, requirements
+from lab.boot_disk import ensure_folders
 from lab.cache import Keys, keys, locked
 from lab.guests import GUESTS, Container, Machine
-from lab.images import ensure_images, image_of
 from lab.process import LabError
 from lab.progress import say, step
 from lab.state import Record, State
@@ -49,13 +49,13 @@ def up(folder: Path, names: Sequence[str]) -> list[str]:
         started = [name for name in names if name not in state.guests]
         if not started:
             return []
-        images = ensure_images(image_of(GUESTS[name]) for name in started)
+        folders = ensure_folders(started)
         pair = keys()
         (folder / "logs").mkdir(exist_ok=True)
         began = time.monotonic()
         try:
             for name in started:
-                _start(name, state, images[image_of(GUESTS[name])], pair)
+                _start(name, state, folders[name], pair)
             with step(f"waiting for {', '.join(started)}"), ThreadPoolExecutor(max_workers=len(started)) as pool:
                 for future in [pool.submit(_await, name, state, began) for name in started]:
                     future.result()

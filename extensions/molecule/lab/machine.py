@@ -17,6 +17,7 @@ from lab import process as processes
 from lab.guests import Machine
 from lab.images import unpack_kernel_file
 from lab.inventory import copy_command, ssh_command
+from lab.loaders import LOADERS, OVMF_VARIABLES
 from lab.process import LabError, run, tail
 from lab.qmp import monitor
 from lab.state import Record, State
@@ -25,6 +26,9 @@ PROGRAM = "qemu-system-x86_64"
 
 BOOT_LIMIT = 900.0
 """Seconds that a guest may take until it is ready: several times what it takes on two slow and busy cores."""
+
+VARIABLES = "uefi-variables"
+"""File in a machine's folder: what its UEFI firmware remembers."""
 
 TRANSLATED = 256
 """MiB for translated code without KVM. qemu's own default, 1 GiB, would be twice what the guest itself has."""
@@ -61,6 +65,20 @@ def kernel_command_line(machine: Machine, further: Sequence[str] = ()) -> str:
     return " ".join((*words, *machine.words, *further))
 
 
+def accelerator(*, kvm: bool) -> list[str]:
+    """qemu's options for the processor."""
+    # A plain processor boots faster than -cpu max when it is emulated: the guest does not choose AVX code then.
+    if kvm:
+        return ["-accel", "kvm", "-cpu", "host"]
+    return ["-accel", f"tcg,thread=multi,tb-size={TRANSLATED}", "-cpu", "Nehalem"]
+
+
+def clock_words(*, kvm: bool) -> list[str]:
+    """Kernel words for the clock."""
+    # The emulated TSC is calibrated while others use the processor, and drifts; the HPET is the host's own clock.
+    return [] if kvm else ["clocksource=hpet"]
+
+
 def _nic(machine: Machine, number: int) -> dict[str, str]:
     """qemu's device of ethN, which its monitor takes too."""
     name = f"eth{number}"
@@ -76,25 +94,22 @@ def command(
     machine: Machine, state: State, boot: Path, port: int, *, kvm: bool, further: Sequence[str] = ()
 ) -> list[str]:
     """The qemu command of a machine. `boot` is the folder of its kernel and initrd, `further` are kernel words."""
-    # A plain processor boots faster than -cpu max when it is emulated: the guest does not choose AVX code then.
-    accelerator = (
-        ["-accel", "kvm", "-cpu", "host"]
-        if kvm
-        else ["-accel", f"tcg,thread=multi,tb-size={TRANSLATED}", "-cpu", "Nehalem"]
-    )
-    # The emulated TSC is calibrated while others use the processor, and drifts; the HPET is the host's own clock.
-    clock = "" if kvm else " clocksource=hpet"
+    if machine.loader:
+        start = LOADERS[machine.loader].firmware_options(boot / VARIABLES)
+    else:
+        line = kernel_command_line(machine, (*further, *clock_words(kvm=kvm)))
+        start = ["-kernel", str(boot / "kernel"), "-initrd", str(boot / "initrd"), "-append", line]
     words = [
         PROGRAM,
         *("-name", state.marker(machine.name)),
-        *accelerator,
+        *accelerator(kvm=kvm),
         *("-smp", "1", "-m", str(machine.memory)),
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-serial", f"file:{state.log(machine.name, 'console')}"),
         *("-qmp", f"unix:{_monitor(machine.name, state)},server=on,wait=off"),
-        *("-kernel", str(boot / "kernel"), "-initrd", str(boot / "initrd")),
-        *("-append", kernel_command_line(machine, further) + clock),
-        *("-drive", f"file={state.folder / machine.name / 'disk.qcow2'},if=virtio,cache=unsafe"),
+        *start,
+        *("-drive", f"file={state.folder / machine.name / 'disk.qcow2'},if=none,id=disk,cache=unsafe"),
+        *("-device", "virtio-blk-pci,drive=disk,bootindex=0"),
         *("-device", "virtio-rng-pci"),
         *("-netdev", f"user,id=eth0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:22"),
         *_nic_option(machine, 0),
@@ -113,8 +128,11 @@ def start(machine: Machine, state: State, image: Path) -> int:
     folder.mkdir()
     disk = folder / "disk.qcow2"
     run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image / "disk.img", "-F", "raw", disk])
-    for old in (image / "kernel", image / "initrd"):
-        (folder / old.name).symlink_to(old)
+    if not machine.loader:
+        for old in (image / "kernel", image / "initrd"):
+            (folder / old.name).symlink_to(old)
+    elif LOADERS[machine.loader].uefi:
+        shutil.copy(OVMF_VARIABLES, folder / VARIABLES)
     for log in state.folder.glob(f"logs/{machine.name}.console*"):
         log.unlink()
     for _attempt in range(3):
@@ -169,24 +187,34 @@ def reset(machine: Machine, record: Record, state: State, further: Sequence[str]
 
 
 def reboot(machine: Machine, record: Record, state: State, further: Sequence[str] = ()) -> None:
-    """Shut the guest down in order and start it with the newest kernel and its initrd from the guest's own /boot.
+    """Shut the guest down in order and start it again: by its own boot loader, or with the newest kernel of its /boot.
 
-    qemu loads them itself, so they are taken out of the guest first.
+    In the second case qemu loads kernel and initrd itself, so they are taken out of the guest first.
     """
     ssh = ssh_command(state.folder, machine.name)
     boot = state.folder / machine.name
+    if machine.loader:
+        if further:
+            raise LabError(f"{machine.name} boots by {machine.loader}: its kernel command line is the loader's affair")
+        _shut_down(machine, record, state)
+        _boot_again(machine, record, state, ())
+        return
     kernel = run([*ssh, "ls -v /boot/vmlinuz-* | tail -n 1"], timeout=300).strip()
     for source, name in ((kernel, "kernel"), (kernel.replace("vmlinuz-", "initrd.img-"), "initrd")):
         run([*copy_command(state.folder), f"{machine.name}:{source}", boot / f"{name}.new"], timeout=300)
     unpack_kernel_file(boot / "kernel.new")
-    with monitor(_monitor(machine.name, state)) as qemu:
-        qemu.execute("set-action", reboot="shutdown")
-        run([*ssh, "systemctl --no-block reboot"], timeout=300)
-        qemu.wait_for("SHUTDOWN")
-    processes.end(record.marker, PROGRAM)
+    _shut_down(machine, record, state)
     for name in ("kernel", "initrd"):
         (boot / f"{name}.new").replace(boot / name)
     _boot_again(machine, record, state, further)
+
+
+def _shut_down(machine: Machine, record: Record, state: State) -> None:
+    with monitor(_monitor(machine.name, state)) as qemu:
+        qemu.execute("set-action", reboot="shutdown")
+        run([*ssh_command(state.folder, machine.name), "systemctl --no-block reboot"], timeout=300)
+        qemu.wait_for("SHUTDOWN")
+    processes.end(record.marker, PROGRAM)
 
 
 def _boot_again(machine: Machine, record: Record, state: State, further: Sequence[str]) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
+from lab.loaders import OVMF_CODE
 from lab.process import LabError, run
 from lab.progress import say, step
 
@@ -21,17 +23,23 @@ REQUIREMENTS = {
     "podman": "podman",
     "runc": "runc",
     "newuidmap": "uidmap",
+    "sfdisk": "fdisk",
+    str(OVMF_CODE): "ovmf",
     "ssh": "openssh-client",
     "ip": "iproute2",
 }
-"""Program and the package that brings it."""
+"""Program, or file with its path, and the package that brings it."""
 
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 def missing() -> list[str]:
     """Packages whose program is not there."""
-    return [package for program, package in REQUIREMENTS.items() if not shutil.which(program, path=_PATH)]
+    return [package for program, package in REQUIREMENTS.items() if not _is_there(program)]
+
+
+def _is_there(program: str) -> bool:
+    return Path(program).exists() if "/" in program else shutil.which(program, path=_PATH) is not None
 
 
 def ensure(*, install: bool) -> None:

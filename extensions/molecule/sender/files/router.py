@@ -142,17 +142,22 @@ def announce_ipv4(nic: str, address: str) -> None:
 def announce_ipv6(nic: str, address: str) -> None:
     """Unsolicited neighbour advertisement with the flags router and override (RFC 4861, 7.2.6)."""
     message = struct.pack("!BBHI", NEIGHBOUR_ADVERTISEMENT, 0, 0, 0xA0000000) + socket.inet_pton(socket.AF_INET6, address)
-    send_icmpv6(nic, message + b"\x02\x01" + mac_of(nic))
+    for _attempt in range(50):  # until the interface that just came up can send
+        if send_icmpv6(nic, message + b"\x02\x01" + mac_of(nic)):
+            return
+        time.sleep(0.1)
 
 
-def send_icmpv6(nic: str, message: bytes) -> None:
+def send_icmpv6(nic: str, message: bytes) -> bool:
     """Send to all nodes of the segment, with the hop limit of 255 that receivers ask for; the kernel adds the checksum."""
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
         raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
         try:
             raw.sendto(message, ("ff02::1", 0, 0, socket.if_nametoindex(nic)))
-        except OSError as error:  # no address yet, for a moment
+        except OSError as error:
             print(f"{nic}: {error}", file=sys.stderr, flush=True)
+            return False
+    return True
 
 
 def main() -> None:
