@@ -128,11 +128,10 @@ def main() -> int:
             run("firewall-cmd", "--quiet", "--{}-port={}/udp".format("add" if opening else "remove", port))
         elif kind == "ufw":
             run("ufw", *(() if opening else ("delete",)), "allow", f"{port}/udp")
-        elif kind == "nftables":
-            if opening:
-                open_nftables(port)
-            else:
-                close_nftables()
+        if kind == "nftables" and opening:
+            open_nftables(port)
+        elif succeeds("nft", "list", "tables"):
+            close_nftables()  # also what an earlier setting has left
         if opening and (who == "inventory" or int(rate)):
             table = own_table(port, plain_addresses(path), who == "inventory", int(rate))
             run("nft", "--file", "-", text=table)
