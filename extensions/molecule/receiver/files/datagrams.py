@@ -250,8 +250,8 @@ def send(source: str, datagrams: list[bytes], port: int = PORT) -> None:
 
 
 def new_lines(path: Path, offset: int, wanted: int) -> list[bytes]:
-    """The lines after offset, once there are as many as wanted, or what is there after ten seconds."""
-    for dummy in range(100):
+    """The lines after offset, once there are as many as wanted, or what is there after half a minute."""
+    for dummy in range(300):
         with path.open("rb") if path.exists() else open("/dev/null", "rb") as file:
             file.seek(offset)
             lines = file.readlines()
