@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the project's checks in stages and say what they prove: "run.py check" the fast part, "run.py test" everything.
+"""Run the project's checks in stages and say what they prove: "run.py check" the fast part, "run.py test" everything,
+"run.py kernels" what is about kernels on each one of the lab, "run.py boot_loaders" each boot loader.
 
 Every stage runs, also after one that failed: one run shows all that is wrong. The status is 0 only if nothing failed.
 """
@@ -15,12 +16,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from lint import run_lint
 from process import CHECKOUT, LOGS, Outcome
 from pytests import run_collection
 from sanity import run_sanity
-from scenarios import run_boot_loader, run_boot_loaders, run_containers, run_kernels, run_machines
+from scenarios import BOOT_LOADERS, SENDERS, run_boot_loader, run_containers, run_engine, run_machines, run_sender
 from units import run_units
 
 Stage = Callable[[], Outcome]
@@ -34,19 +36,30 @@ TEST: dict[str, Stage] = {
     **CHECK,
     "sanity": run_sanity,
     "containers": run_containers,
-    "kernels": run_kernels,
+    "engine": run_engine,
     "machines": run_machines,
+    "sender": run_sender,
     "boot_loader": run_boot_loader,
 }
-BOOT_LOADERS: dict[str, Stage] = {"boot_loaders": run_boot_loaders}
-PLANS = {"check": CHECK, "test": TEST, "boot_loaders": BOOT_LOADERS}
+KERNELS: dict[str, Stage] = {
+    f"{name}-{kernel}": stage
+    for kernel in SENDERS
+    for name, stage in (("engine", partial(run_engine, kernel)), ("sender", partial(run_sender, kernel, long=True)))
+}
+PLANS: dict[str, dict[str, Stage]] = {
+    "check": CHECK,
+    "test": TEST,
+    "kernels": KERNELS,
+    "boot_loaders": {loader: partial(run_boot_loader, loader) for loader in BOOT_LOADERS},
+}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one plan, or only the stages of it that are named after it."""
     plan = PLANS.get(arguments[0]) if arguments else None
     if plan is None or not set(arguments[1:]) <= set(plan):
-        print(f"usage: run.py {'|'.join(PLANS)} [STAGE...]   stages: {' '.join(TEST)}", file=sys.stderr)
+        print("usage: run.py PLAN [STAGE...]", file=sys.stderr)
+        print("\n".join(f"  {name}: {' '.join(stages)}" for name, stages in PLANS.items()), file=sys.stderr)
         return 2
     _make_standard_streams_ordinary()
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -11,6 +11,7 @@ a failure or Ctrl-C. What counts is every assert of a scenario, for each host (t
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from installation import install
@@ -29,36 +30,41 @@ def run_machines() -> Outcome:
     return _run_scenario("machines", guests=("log1", "web1", "web2"), timeout=3600)
 
 
-def run_kernels() -> Outcome:
-    """The engine on one real kernel, by a program inside the guest; FLEET_NETCONSOLE_KERNEL_GUEST names another one."""
-    return _run_scenario("kernels", guests=(os.environ.get("FLEET_NETCONSOLE_KERNEL_GUEST", "web2"),), timeout=1800)
-
+SENDERS = {"5.10": "edge510", "6.1": "edge61", "6.12": "edge612", "7": "edge7"}
+"""Kernel and the lab's sender behind the router that runs it."""
 
 BOOT_LOADERS = ("grub-bios", "grub-uefi", "systemd-boot", "uki", "extlinux")
-"""Guests that boot from their own disk, each by another boot loader; the first one is the usual one."""
+"""Guests that boot from their own disk, each by another boot loader."""
 
 
-def run_boot_loader() -> Outcome:
-    """Kernel parameters in a machine that boots by the most usual boot loader."""
-    return _run_scenario("boot_loaders", guests=BOOT_LOADERS[:1], timeout=2400)
+def run_engine(kernel: str = "6.12") -> Outcome:
+    """The engine on one real kernel, by a program inside the guest."""
+    guest = SENDERS[kernel]
+    return _run_scenario("kernels", guests=(guest,), timeout=2400, title=f"kernels-{guest}")
 
 
-def run_boot_loaders() -> Outcome:
-    """The same with every boot loader, one machine after the other."""
-    outcomes = {}
-    for guest in BOOT_LOADERS:
-        print(f"-- {guest}", flush=True)
-        outcomes[guest] = _run_scenario("boot_loaders", guests=(guest,), timeout=2400, run=f"boot_loaders-{guest}")
-    note = ", ".join(
-        f"{guest} {outcome.passed}/{outcome.passed + outcome.failed}" for guest, outcome in outcomes.items()
-    )
-    passed = sum(outcome.passed for outcome in outcomes.values())
-    return Outcome(passed, sum(outcome.failed for outcome in outcomes.values()), note)
+def run_sender(kernel: str = "6.12", *, long: bool = False) -> Outcome:
+    """A sender behind a router that stays right by itself; `long` with what takes minutes of waiting."""
+    guest = SENDERS[kernel]
+    title = f"sender-{guest}"
+    variables = {
+        "FLEET_NETCONSOLE_LONG": "yes" if long else "",
+        "FLEET_NETCONSOLE_TIMES": str(LOGS / f"{title}.times"),
+    }
+    return _run_scenario("sender", guests=("log1", "router", guest), timeout=3600, title=title, variables=variables)
 
 
-def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float, run: str = "") -> Outcome:
-    """Run a scenario with these guests. `run` names its log, where one scenario has several runs."""
-    log, proofs = LOGS / f"{run or name}.log", BUILD / f"{run or name}.proofs"
+def run_boot_loader(loader: str = "grub-bios") -> Outcome:
+    """Kernel parameters in a machine that boots by this boot loader, really rebooted."""
+    return _run_scenario("boot_loaders", guests=(loader,), timeout=2400, title=f"boot_loaders-{loader}")
+
+
+def _run_scenario(
+    name: str, *, guests: tuple[str, ...], timeout: float, title: str = "", variables: Mapping[str, str] | None = None
+) -> Outcome:
+    """Run a scenario with these guests. The title names its log, where one scenario has several runs."""
+    title = title or name
+    log, proofs = LOGS / f"{title}.log", BUILD / f"{title}.proofs"
     log.unlink(missing_ok=True)
     proofs.unlink(missing_ok=True)
     proofs.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +78,7 @@ def _run_scenario(name: str, *, guests: tuple[str, ...], timeout: float, run: st
         FLEET_NETCONSOLE_LAB=os.environ.get("FLEET_NETCONSOLE_LAB", str(CHECKOUT / ".lab-test")),
         FLEET_NETCONSOLE_GUESTS=" ".join(guests),
         FLEET_NETCONSOLE_PROOFS=str(proofs),
+        **(variables or {}),
     )
     lab = [str(TOOLS / "python"), str(LAB), "run", *(f"--guest={guest}" for guest in guests), "--"]
     molecule = [str(TOOLS / "molecule"), "test", "--scenario-name", name]

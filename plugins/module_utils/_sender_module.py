@@ -76,8 +76,13 @@ def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
         if not module.check_mode:
             applied = _apply(planned)
             write_files(node, files=files)
-    if not module.check_mode:
-        tell_systemd(node, files=files)
+    if applied is not None:
+        try:
+            tell_systemd(node, files=files)
+        except NodeError as error:
+            if not applied.failures:
+                raise
+            module.warn(str(error))  # it fails for the same reason, which is said at the end
     return _result(module, planned, applied, node)
 
 

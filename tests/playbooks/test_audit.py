@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from standin_fleet import Fleet
 
 HEADER = "host kernel targets panic service drift"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from standin_fleet import Fleet
 
 HEADER = "host target arrived after reason"

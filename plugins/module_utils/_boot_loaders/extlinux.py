@@ -130,7 +130,8 @@ printf '\\001%s\\001%s\\001' "$U_BOOT_PARAMETERS" "$U_BOOT_UPDATE"
         return Plan(
             files=() if new == value else self._change(source, new, parameters),
             commands=(Command((program,), "u-boot-menu"),),
-            generated=(self.configuration,),
+            # u-boot-update leaves the second one behind when it fails.
+            generated=(self.configuration, f"{self.configuration}.tmp"),
             after=(*(_expected(entry, value, parameters) for entry in entries[:-1]), Entry(FUTURE, new)),
         )
 

@@ -68,7 +68,8 @@ class _GeneratedGrub(BootLoader):
         return Plan(
             files=files,
             commands=(Command((program, *self.generator[1:]), self.package),),
-            generated=(self.configuration,),
+            # grub-mkconfig leaves the second one behind when it fails.
+            generated=(self.configuration, f"{self.configuration}.new"),
             after=tuple(_expected(entry, old, new) for entry in before),
         )
 

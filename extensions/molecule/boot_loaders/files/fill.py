@@ -25,7 +25,7 @@ def fill(folder: Path) -> Path:
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise
-                size //= 8
+                size //= 4
     return path
 
 

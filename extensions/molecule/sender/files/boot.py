@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The fleet.netconsole authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a sender's last boot was like, as JSON: seconds since the kernel's start, and the targets as the kernel shows them now."""
+"""What a sender's last boot was like, as JSON: seconds since the kernel's start, and the targets as they are now."""
 
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ def main() -> None:
     reached = multi_user()
     targets = {path.name: (path / "enabled").read_text(encoding="ascii").strip() == "1" for path in TARGETS.iterdir()}
     print(
-        json.dumps({
-            "multi_user": reached,
-            "root_mounted": kernel_times(r"EXT4-fs \(vda\): mounted filesystem")[0],
-            "started": kernel_times("netconsole: network logging started"),
-            "targets": targets,
-        })
+        json.dumps(
+            {
+                "multi_user": reached,
+                "root_mounted": kernel_times(r"EXT4-fs \(vda\): mounted filesystem")[0],
+                "started": kernel_times("netconsole: network logging started"),
+                "targets": targets,
+            }
+        )
     )
 
 

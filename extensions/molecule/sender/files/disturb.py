@@ -5,10 +5,10 @@
 
     disturb.py DISTURBANCE...       as root on the sender; prints a line for each result, and at last all as JSON
 
-Every 0.2 s a numbered line ("lab tick N") goes into the kernel's log. The recorder on the receiver (recorder.py) says which
-of them arrived, on one port from an IPv4 target and on one from an IPv6 target. All times are the sender's own, so that no
+Every 0.2 s a numbered line ("lab tick N") goes into the kernel's log. The recorder at the receiver (recorder.py) says
+which arrived, on one port from an IPv4 target and on one from an IPv6 target. All times are the sender's own, so that no
 two clocks are compared: `recovery` is from the end of the disturbance until the first line was written that arrived,
-`outage` is how long lines written were lost, both in seconds. Whoever waits for more than LIMIT seconds gives up: None.
+`outage` is how long lines written were lost, both in seconds. When it takes more than LIMIT seconds: None.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Measurement:
     def measure(
         self, name: str, disturb: Callable[[], float | None], sources: Sources = OWN, *, quiet: float = 0
     ) -> None:
-        """Disturb; wait until lines arrive again from these addresses. `quiet`: send nothing else before so many seconds."""
+        """Disturb, and wait until lines arrive again from these addresses. Nothing else is sent for `quiet` seconds."""
         began = self.ticks.at(clock())
         ended = disturb() or clock()
         time.sleep(quiet)

@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Record netconsole datagrams on a receiver and answer, over UDP and JSON, which ones have arrived.
 
-    recorder.py serve FOLDER PORT...    record what comes to these ports, one file for each, and answer on port 6669
-    recorder.py ask QUESTION SECONDS    ask the one on this host until the answer is not 0, at most so long, and print it
+    recorder.py serve FOLDER PORT...    record what comes to these ports, one file for each; answer on port 6669
+    recorder.py ask QUESTION SECONDS    ask the one on this host until the answer is not 0, at most so long; print it
 
-Questions: {"port": P, "tick": N} is the first arrived "lab tick" that is numbered N or higher, with {"source": S} only one
-from that address; {"port": P, "from": N, "to": M} is how many ticks of these arrived; {"port": P, "text": T} is how many
-other datagrams hold this text, with {"source": S} only those from that address.
+Questions: {"port": P, "tick": N} is the first arrived "lab tick" that is numbered N or higher, with {"source": S} only
+one from that address; {"port": P, "from": N, "to": M} is how many ticks of these arrived; {"port": P, "text": T} is how
+many other datagrams hold this text, with {"source": S} only those from that address.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Port:
         """The answer to a question about this port."""
         if "text" in question:
             text = str(question["text"]).encode()
-            return sum(text in datagram and question.get("source") in (None, where) for datagram, where in self.datagrams)
+            return sum(
+                text in datagram and question.get("source") in (None, where) for datagram, where in self.datagrams
+            )
         if "from" in question:
             wanted = range(int(str(question["from"])), int(str(question["to"])))
             return len({tick for tick, _source in self.ticks if tick in wanted})

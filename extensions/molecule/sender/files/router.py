@@ -3,15 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What happens at a router that senders depend on, at the word of a test: UDP and JSON, port 6668, as root.
 
-    {"do": "take", "by": "eth3", "from": "eth2", "announce": true}
-        another router takes over: the gateway's addresses move to another NIC and so to another MAC address, the old NIC
-        goes down. Announced as VRRP does it (RFC 9568, 8.2.2 and 8.3.2: gratuitous ARP, unsolicited neighbour
-        advertisement), or not. The answer comes when it is done, if it is not announced: before, and nothing is sent.
-    {"do": "dhcp", "lease": {MAC: ADDRESS}}
-        from now on a DHCP server gives these leases (RFC 2131) and refuses any other, also at renewal; router
-        advertisements (RFC 4861) are sent once a second. Without leases: no more of both.
-    {"do": "vlan", "id": 7, "address": "203.0.113.1/24"}
-        segment2 has a VLAN, and the router an address in it.
+{"do": "take", "by": "eth3", "from": "eth2", "announce": true}
+    another router takes over: the gateway's addresses move to another NIC and so to another MAC address, the old NIC
+    goes down. Announced as VRRP does it (RFC 9568, 8.2.2 and 8.3.2: gratuitous ARP, unsolicited neighbour
+    advertisement), or not. The answer comes when it is done, if it is not announced: before, and nothing is sent.
+{"do": "dhcp", "lease": {MAC: ADDRESS}}
+    from now on a DHCP server gives these leases (RFC 2131) and refuses any other, also at renewal; router
+    advertisements (RFC 4861) are sent once a second. Without leases: no more of both.
+{"do": "vlan", "id": 7, "address": "203.0.113.1/24"}
+    segment2 has a VLAN, and the router an address in it.
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ def announce_ipv4(nic: str, address: str) -> None:
 
 def announce_ipv6(nic: str, address: str) -> None:
     """Unsolicited neighbour advertisement with the flags router and override (RFC 4861, 7.2.6)."""
-    message = struct.pack("!BBHI", NEIGHBOUR_ADVERTISEMENT, 0, 0, 0xA0000000) + socket.inet_pton(socket.AF_INET6, address)
+    message = struct.pack("!BBHI", NEIGHBOUR_ADVERTISEMENT, 0, 0, 0xA0000000) + socket.inet_pton(
+        socket.AF_INET6, address
+    )
     for _attempt in range(50):  # until the interface that just came up can send
         if send_icmpv6(nic, message + b"\x02\x01" + mac_of(nic)):
             return
@@ -149,7 +151,7 @@ def announce_ipv6(nic: str, address: str) -> None:
 
 
 def send_icmpv6(nic: str, message: bytes) -> bool:
-    """Send to all nodes of the segment, with the hop limit of 255 that receivers ask for; the kernel adds the checksum."""
+    """Send to all nodes of the segment, with the hop limit that receivers ask for. The kernel adds the checksum."""
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
         raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
         try:

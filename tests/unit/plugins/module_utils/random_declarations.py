@@ -26,6 +26,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import 
 )
 from ansible_collections.fleet.netconsole.plugins.module_utils._declaration import declaration_from_options
 from ansible_collections.fleet.netconsole.plugins.module_utils._desired import Network
+from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import (
     ENGINE_ERRORS,
     Applied,
@@ -57,6 +58,25 @@ DEVICES = (
     Device("nc1", ("203.0.113.143", "2001:db8:b::15"), ("203.0.113.138", "2001:db8:b::10", "2001:db8:b::11")),
 )
 DEVICE_OF = {receiver: device for device in DEVICES for receiver in device.receivers}
+
+
+def next_hop(
+    remote_ip: str, *, dev_name: str | None = None, local_ip: str | None = None, remote_mac: str | None = None
+) -> NextHop:
+    if dev_name == GONE:
+        raise NextHopError(f"there is no interface {GONE} on this host")
+    device = DEVICE_OF[remote_ip]
+    mac = BROADCAST_MAC if remote_mac == "broadcast" else (remote_mac or NEIGHBOUR_MAC).lower()
+    return NextHop(remote_ip, device.name, local_ip or device.own(remote_ip), mac, None)
+
+
+# A host whose routing leads to each receiver by its own device, without asking anybody.
+NETWORK = Network(
+    remote_ip=lambda text, family=None: text,
+    next_hop=next_hop,
+    device_warnings=lambda dev_name: [],
+    equal_next_hops=lambda hop: [],
+)
 
 
 @dataclass(frozen=True)

@@ -304,3 +304,26 @@ def test_time_grows_with_the_senders_and_not_with_their_square(tmp_path):
 
     processor_time(few)  # what is only done once
     assert processor_time(many) < 4 * many / few * min(processor_time(few) for _run in range(3))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("2026-11-23T06:00:00.250000+00:00", NOW + 0.25, id="microseconds"),
+        pytest.param("2026-11-23T06:00:00+00:00", NOW, id="no fraction"),
+        pytest.param("2026-11-23T06:00:00.5Z", NOW + 0.5, id="Z"),
+        pytest.param("2026-11-23T07:30:00.000000+01:30", NOW, id="offset"),
+        pytest.param("2026-11-22T23:00:00.000000-07:00", NOW, id="offset to the west"),
+        pytest.param("2026-11-23 06:00:00.123456789+00:00", NOW + 0.123456789, id="nanoseconds"),
+        pytest.param("2026-13-23T06:00:00+00:00", None, id="no such month"),
+        pytest.param("2026-11-23T06:00:00", None, id="no offset"),
+        pytest.param("Nov 23 06:00:00", None, id="old syslog"),
+        pytest.param("", None, id="nothing"),
+    ],
+)
+def test_parse_time(text, expected):
+    assert parse_time(text) == pytest.approx(expected) if expected else parse_time(text) is None
+
+
+def test_format_time():
+    assert format_time(NOW + 0.9) == "2026-11-23T06:00:00+00:00"

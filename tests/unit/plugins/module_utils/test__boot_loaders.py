@@ -40,10 +40,18 @@ MANY = (
 )
 
 
+def machine_of(name, tmp_path):
+    """The boot loader of a machine of files, as it is found."""
+    return choose(MACHINES[name](tmp_path), "auto")[0]
+
+
+def looked_at_anew(machine):
+    return LOADERS[machine.name](machine.host)
+
+
 @pytest.fixture(params=list(MACHINES))
 def machine(request, tmp_path):
-    host = MACHINES[request.param](tmp_path)
-    return choose(host, "auto")[0]
+    return machine_of(request.param, tmp_path)
 
 
 def absent(parameters):
@@ -105,7 +113,12 @@ def test_a_value_is_changed_and_foreign_words_stay(machine):
 
 def test_the_first_run_keeps_a_copy_of_what_it_changes(machine):
     kept = []
-    outcome = run(machine, ONE, check_mode=False, backup=lambda path: kept.append(path) or f"{path}~")
+
+    def keep(path):
+        kept.append(path)
+        return f"{path}~"
+
+    outcome = run(machine, ONE, check_mode=False, backup=keep)
     existed = [action for action in outcome.actions if action.startswith("write ")]
     assert len(outcome.backups) == len(kept) <= len(existed)
     assert all(os.path.isfile(path) for path in kept)
@@ -115,6 +128,17 @@ def test_the_first_run_keeps_a_copy_of_what_it_changes(machine):
 
 
 GENERATED = [name for name in MACHINES if name in ("grub", "grub_suse", "uki", "u-boot-menu", "zipl", "rpm-ostree")]
+
+
+LEFT_HALF_DONE = (
+    "/boot/grub/grub.cfg",
+    "/boot/grub/grub.cfg.new",
+    "/boot/grub2/grub.cfg.new",
+    "/boot/extlinux/extlinux.conf",
+    "/boot/extlinux/extlinux.conf.tmp",
+    "/boot/efi/EFI/Linux/new.efi",
+)
+"""Files that a generator may leave, or leave behind, when it fails."""
 
 
 def _generator(machine):
@@ -128,7 +152,7 @@ def _fails_when_it_changes(program, *, break_files):
         if argv[1:] == ["kargs"]:
             return program(host, argv)
         if break_files:
-            for path in ("/boot/grub/grub.cfg", "/boot/extlinux/extlinux.conf", "/boot/efi/EFI/Linux/new.efi"):
+            for path in LEFT_HALF_DONE:
                 if host.is_folder(os.path.dirname(path)):
                     host.put(path, "half of the fi")
             return 1, "", "the disk is on fire"
@@ -139,7 +163,7 @@ def _fails_when_it_changes(program, *, break_files):
 
 @pytest.mark.parametrize("name", GENERATED)
 def test_a_generator_that_fails_leaves_everything_as_it_was(name, tmp_path):
-    machine = choose(MACHINES[name](tmp_path), "auto")[0]
+    machine = machine_of(name, tmp_path)
     program = _generator(machine)
     machine.host.programs[program] = _fails_when_it_changes(machine.host.programs[program], break_files=True)
     before = machine.host.tree()
@@ -151,7 +175,7 @@ def test_a_generator_that_fails_leaves_everything_as_it_was(name, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in GENERATED if name != "zipl"])
 def test_a_generator_that_does_nothing_is_noticed(name, tmp_path):
-    machine = choose(MACHINES[name](tmp_path), "auto")[0]
+    machine = machine_of(name, tmp_path)
     program = _generator(machine)
     machine.host.programs[program] = _fails_when_it_changes(machine.host.programs[program], break_files=False)
     before = machine.host.tree()
@@ -162,7 +186,7 @@ def test_a_generator_that_does_nothing_is_noticed(name, tmp_path):
 
 
 def test_a_failed_verification_shows_both_versions(tmp_path):
-    machine = choose(MACHINES["grub"](tmp_path), "auto")[0]
+    machine = machine_of("grub", tmp_path)
     machine.host.programs["update-grub"] = lambda host, argv: None
     with pytest.raises(BootLoaderError) as caught:
         run(machine, [Parameter("a", "1")], check_mode=False)
@@ -172,10 +196,10 @@ def test_a_failed_verification_shows_both_versions(tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in GENERATED if name != "rpm-ostree"])
 def test_a_missing_generator_is_said_before_anything_is_written(name, tmp_path):
-    machine = choose(MACHINES[name](tmp_path), "auto")[0]
+    machine = machine_of(name, tmp_path)
     os.unlink(machine.host.real(f"/usr/sbin/{_generator(machine)}"))
     machine.host.put("/usr/share/u-boot-menu/read-config", "")
-    machine = LOADERS[machine.name](machine.host)
+    machine = looked_at_anew(machine)
     before = machine.host.tree()
     with pytest.raises(BootLoaderError, match=r"is missing.*install the package"):
         run(machine, ONE, check_mode=False)
@@ -209,7 +233,7 @@ def test_a_file_that_cannot_be_written_leaves_everything_as_it_was(machine, numb
 
 
 def test_a_second_run_waits_and_then_says_so(tmp_path):
-    machine = choose(MACHINES["systemd-boot"](tmp_path), "auto")[0]
+    machine = machine_of("systemd-boot", tmp_path)
     before = machine.host.tree()
     with lock(machine.host, timeout=1), pytest.raises(BootLoaderError, match="another run"):
         run(machine, ONE, check_mode=False, lock_timeout=0.3)
@@ -218,7 +242,7 @@ def test_a_second_run_waits_and_then_says_so(tmp_path):
 
 
 def test_a_second_run_goes_on_when_the_first_one_is_done(tmp_path):
-    machine = choose(MACHINES["systemd-boot"](tmp_path), "auto")[0]
+    machine = machine_of("systemd-boot", tmp_path)
     held, release = threading.Event(), threading.Event()
 
     def first():
@@ -346,19 +370,19 @@ def test_a_root_that_is_no_folder(tmp_path):
 
 
 def test_grub_recovery_entries_have_them_too_and_other_systems_are_left_alone(tmp_path):
-    machine = choose(MACHINES["grub"](tmp_path), "auto")[0]
+    machine = machine_of("grub", tmp_path)
     outcome = run(machine, [A], check_mode=False)
     assert {entry.line for entry in outcome.after if "recovery" in entry.id} == {"root=UUID=1234 ro single a=1"}
     assert "memtest" not in {entry.id for entry in outcome.after}
 
 
 def test_grub_leaves_a_parameter_in_the_variable_that_has_it(tmp_path):
-    machine = choose(MACHINES["grub"](tmp_path), "auto")[0]
+    machine = machine_of("grub", tmp_path)
     assert not run(machine, [Parameter("quiet")], check_mode=False).changed
 
 
 def test_grub_that_was_not_generated_since_is_generated(tmp_path):
-    machine = choose(MACHINES["grub"](tmp_path), "auto")[0]
+    machine = machine_of("grub", tmp_path)
     machine.host.put("/etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="splash"\nGRUB_CMDLINE_LINUX="a=1"\n')
     outcome = run(machine, [A], check_mode=False)
     assert outcome.actions == ("run /usr/sbin/update-grub",)

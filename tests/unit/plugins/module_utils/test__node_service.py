@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Value
 from ansible_collections.fleet.netconsole.plugins.module_utils._early import (
     DRACUT,
     HOOK,
-    MODPROBE,
     RULE,
     STAMP,
     early_entries,
@@ -33,6 +33,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._node_service imp
 from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files import (
     COMMAND,
     DECLARATION,
+    EARLY_PARAMETER,
     ENGINE,
     SERVICE,
     STATUS,
@@ -51,7 +52,7 @@ RELOAD, RESTART, TAKE_UP, STOP = (
     ("systemctl", "stop", SERVICE),
 )
 UPDATE = ("update-initramfs", "-u", "-k", "all")
-ATTRIBUTES = {
+ATTRIBUTES: dict[str, Value] = {
     "enabled": True,
     "dev_name": "eth1",
     "remote_ip": "192.0.2.10",
@@ -211,7 +212,7 @@ def test_early_boot_has_the_parameter_the_rule_and_the_driver() -> None:
     files = installed(early=early(with_initramfs_tools(node())))
     assert (
         'options netconsole netconsole="+6665@192.0.2.15/eth1,6666@192.0.2.10/52:54:00:00:00:01"\n'
-        in files.entries[MODPROBE].text()
+        in files.entries[EARLY_PARAMETER].text()
     )
     assert files.entries[RULE].text().count("eth1") == 2
     assert "manual_add_modules netconsole e1000\n" in files.entries[HOOK].text()
@@ -237,7 +238,7 @@ def test_the_initramfs_loses_it_too() -> None:
     planned = present(files)
     assert planned.initramfs == UPDATE
     carry_out(planned, files)
-    assert {MODPROBE, RULE, HOOK, STAMP}.isdisjoint(files.entries)
+    assert {EARLY_PARAMETER, RULE, HOOK, STAMP}.isdisjoint(files.entries)
 
 
 def test_absent_cleans_the_initramfs() -> None:
@@ -264,7 +265,7 @@ def test_dracut_gets_a_configuration() -> None:
     files.folders.add("/sys/class/net/eth1/device")
     files.entries["/usr/bin/dracut"] = Entry("/usr/bin/dracut", content=b"")
     found = {entry.path: entry.text() for entry in early(files) if entry.present}
-    assert set(found) == {MODPROBE, RULE, DRACUT}
+    assert set(found) == {EARLY_PARAMETER, RULE, DRACUT}
     assert 'add_drivers+=" netconsole "' in found[DRACUT]
 
 

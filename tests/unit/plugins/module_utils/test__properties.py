@@ -17,8 +17,6 @@ from typing import Any, Callable, Iterable
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import TargetState
-from ansible_collections.fleet.netconsole.plugins.module_utils._desired import Network
-from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import ENGINE_ERRORS
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_kernel import (
     PROFILES,
@@ -26,11 +24,9 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_k
     Interface,
 )
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import (
-    BROADCAST_MAC,
-    DEVICE_OF,
     DEVICES,
-    GONE,
     NEIGHBOUR_MAC,
+    NETWORK,
     Case,
     Host,
     Interrupted,
@@ -45,24 +41,6 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random
 CHOSEN = os.environ.get("FLEET_NETCONSOLE_CASES", "").split()
 WHOLE = CHOSEN or [str(number) for number in range(300)]
 INTERRUPTED = CHOSEN or [str(number) for number in range(5)]
-
-
-def next_hop(
-    remote_ip: str, *, dev_name: str | None = None, local_ip: str | None = None, remote_mac: str | None = None
-) -> NextHop:
-    if dev_name == GONE:
-        raise NextHopError(f"there is no interface {GONE} on this host")
-    device = DEVICE_OF[remote_ip]
-    mac = BROADCAST_MAC if remote_mac == "broadcast" else (remote_mac or NEIGHBOUR_MAC).lower()
-    return NextHop(remote_ip, device.name, local_ip or device.own(remote_ip), mac, None)
-
-
-NETWORK = Network(
-    remote_ip=lambda text, family=None: text,
-    next_hop=next_hop,
-    device_warnings=lambda dev_name: [],
-    equal_next_hops=lambda hop: [],
-)
 
 
 def offer_of(profile: str) -> Offer:
