@@ -261,6 +261,15 @@ def new_lines(path: Path, offset: int, wanted: int) -> list[bytes]:
     return lines
 
 
+def settle(*paths: Path) -> None:
+    """Wait until files have not grown for three seconds: parts of messages come out late, one by one."""
+    for dummy in range(20):
+        before = [size(path) for path in paths]
+        time.sleep(3)
+        if [size(path) for path in paths] == before:
+            return
+
+
 def encoded(datagram: str | bytes) -> bytes:
     return datagram if isinstance(datagram, bytes) else datagram.encode()
 
@@ -444,6 +453,7 @@ def check_hostile(source: str, count: int) -> list[str]:
             if all(b"the last one" in b"".join(end) for end in ends):
                 break
             time.sleep(0.1)
+        settle(text_file, json_file)
     wanted = count if exact else 1
     texts, records = new_lines(text_file, text_size, wanted), new_lines(json_file, json_size, wanted)
     wrong = (
