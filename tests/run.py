@@ -39,7 +39,6 @@ TEST: dict[str, Stage] = {
     "engine": run_engine,
     "machines": run_machines,
     "sender": run_sender,
-    "boot_loader": run_boot_loader,
 }
 KERNELS: dict[str, Stage] = {
     f"{name}-{kernel}": stage

@@ -66,18 +66,24 @@ def test_first_lines_of_a_recording() -> None:
     records = [
         record(6666, "5,0,0,-;Linux version 6.12.118+deb13-amd64 (debian)\n"),
         record(6666, "6,700,2500000,-,caller=T1;netconsole: network logging started\n"),
+        record(6666, "6,800,4000000,-,caller=T90;EXT4-fs (vda4): mounted filesystem 2b55354a r/w\n"),
         record(6667, "Linux version 6.12.118+deb13-amd64 (debian)\n"),
         record(514, "something else"),
     ]
     assert program("first_lines").summary(json.loads(json.dumps(records))) == {
-        "extended": {"lines": 2, "first": 0.0, "sent_at": 2.5},
+        "extended": {"lines": 3, "first": 0.0, "sent_at": 2.5, "root_at": 4.0},
         "legacy": {"lines": 1},
         "release": ["6.12.118+deb13-amd64"],
     }
 
 
 def test_first_lines_of_an_empty_recording() -> None:
-    assert program("first_lines").summary([])["extended"] == {"lines": 0, "first": None, "sent_at": None}
+    assert program("first_lines").summary([])["extended"] == {
+        "lines": 0,
+        "first": None,
+        "sent_at": None,
+        "root_at": None,
+    }
 
 
 def test_fill_leaves_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

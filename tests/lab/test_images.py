@@ -97,3 +97,19 @@ def test_digest_follows_keys_and_recipe(pair: Keys, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("guest", GUESTS.values(), ids=GUESTS)
 def test_every_guest_has_an_image(guest: object) -> None:
     assert image_of(GUESTS[guest.name]).packages()  # type: ignore[attr-defined]
+
+
+def test_what_a_killed_build_left_mounted_is_unmounted_innermost_first(tmp_path, monkeypatch):
+    building = tmp_path / "trixie.building"
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "proc /proc proc rw 0 0\n"
+        f"dev {building}/root/dev devtmpfs rw 0 0\n"
+        f"none {building}/root/dev/pts devpts rw 0 0\n"
+        f"none {building}-other/dev devpts rw 0 0\n",
+        encoding="utf-8",
+    )
+    commands = []
+    monkeypatch.setattr(images, "run", commands.append)
+    images._unmount_below(building, mounts)
+    assert commands == [["umount", f"{building}/root/dev/pts"], ["umount", f"{building}/root/dev"]]

@@ -37,7 +37,21 @@ BOOT_RECIPE = Path(__file__).resolve().parent / "boot_recipe"
 
 COMMON = ("iproute2", "kmod", "openssh-server", "procps", "python3", "python3-apt", "systemd-sysv")
 MACHINE = (*COMMON, "e2fsprogs", "initramfs-tools", "udev")
-PACKAGES = {"machine": MACHINE, "booting": (*MACHINE, "dosfstools", "linux-base"), "container": COMMON}
+BOOTING = (
+    *("dosfstools", "linux-base"),
+    # What the boot loaders' packages depend on: installed here, where the processor is real.
+    *(
+        "gettext-base",
+        "libdevmapper1.02.1",
+        "libefiboot1t64",
+        "libfreetype6",
+        "libfuse3-4",
+        "python3-pefile",
+        "python3-zstandard",
+        "ucf",
+    ),
+)
+PACKAGES = {"machine": MACHINE, "booting": (*MACHINE, *BOOTING), "container": COMMON}
 """What every guest has. No syslog daemon: what is installed beyond this is a role's doing."""
 
 _EVERY_ARCHIVE = ("rsyslog", "logrotate")
@@ -158,6 +172,7 @@ def _build(image: Image, pair: Keys, folder: Path) -> None:
     """Make an image beside its place and move it there when it is whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = folder.with_name(f"{folder.name}.building")
+    _unmount_below(building)
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
     log = cache_folder() / "logs" / f"{folder.name}.log"
@@ -198,6 +213,13 @@ def _build(image: Image, pair: Keys, folder: Path) -> None:
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
+
+
+def _unmount_below(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> None:
+    """What a build that was killed has left mounted: without this, nothing below the folder may be removed."""
+    points = [line.split()[1].replace("\\040", " ") for line in mounts.read_text(encoding="utf-8").splitlines()]
+    for point in reversed([point for point in points if point.startswith(f"{folder}/")]):
+        run(["umount", point])
 
 
 def _last_line(log: Path) -> str:

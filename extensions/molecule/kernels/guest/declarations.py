@@ -12,8 +12,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from kernels.guest.ground import Ground, WrongError
-
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Files
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import ENGINE_ERRORS
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import (
@@ -25,6 +23,7 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random
     random_case,
     try_case,
 )
+from kernels.guest.ground import Ground, WrongError
 
 WHOLE = 32
 ASKING = 8

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import ROOT
 from kernels.guest.ground import NC0, RECEIVER, RECEIVER6, Ground, must, only, refused, shell
 from kernels.guest.selftests import BOOT, LOG1
-
-from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import ROOT
 
 Check = Callable[[Ground], None]
 

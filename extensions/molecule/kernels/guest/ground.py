@@ -13,8 +13,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kernels.guest.wire import Datagram, Wire
-
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import (
     ROOT,
     SWITCHES,
@@ -31,6 +29,7 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random
     Host,
     Offer,
 )
+from kernels.guest.wire import Datagram, Wire
 
 PARAMETER_FILE = "/etc/modprobe.d/netconsole-kernels.conf"
 PANIC = "/proc/sys/kernel/panic"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from kernels.guest.ground import NC0, NC1, RECEIVER, RECEIVER6, Ground, must
-
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import ROOT, Files
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_kernel import FakeKernel, Interface
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import DEVICES, GONE
+from kernels.guest.ground import NC0, NC1, RECEIVER, RECEIVER6, Ground, must
 
 Check = Callable[[Ground], None]
 PROFILES = {(5, 10): "5.10", (6, 1): "6.1", (6, 12): "6.12", (7, 0): "7.2"}  # the first version that each stands for

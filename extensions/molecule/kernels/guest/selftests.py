@@ -15,9 +15,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kernels.guest.ground import NC0, NC1, RECEIVER, RECEIVER6, Ground, must, only, refused, shell, soon
-
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import ROOT, SWITCHES, Configfs
+from kernels.guest.ground import NC0, NC1, RECEIVER, RECEIVER6, Ground, must, only, refused, shell, soon
 
 Check = Callable[[Ground], None]
 LOG1 = {"name": "log1", "remote_ip": RECEIVER}

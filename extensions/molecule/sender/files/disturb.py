@@ -6,8 +6,8 @@
     disturb.py DISTURBANCE...       as root on the sender; prints a line for each result, and at last all as JSON
 
 Every 0.2 s a numbered line ("lab tick N") goes into the kernel's log. The recorder at the receiver (recorder.py) says
-which arrived, on one port from an IPv4 target and on one from an IPv6 target. All times are the sender's own, so that no
-two clocks are compared: `recovery` is from the end of the disturbance until the first line was written that arrived,
+which arrived, on one port from an IPv4 target and on one from an IPv6 target. All times are the sender's own, so that
+no two clocks are compared: `recovery` is from the end of the disturbance until the first line was written that arrived,
 `outage` is how long lines written were lost, both in seconds. When it takes more than LIMIT seconds: None.
 """
 
