@@ -22,7 +22,7 @@ LAB = CHECKOUT / "extensions" / "molecule" / "lab"
 
 def run_containers() -> Outcome:
     """A receiver in a container: minutes less than a machine, and a whole systemd all the same."""
-    return _run_scenario("receiver", guests=("box1",), timeout=1800)
+    return _run_scenario("receiver", guests=("box1",), timeout=3600)
 
 
 def run_machines() -> Outcome:
