@@ -36,19 +36,14 @@ TEST: dict[str, Stage] = {
     **CHECK,
     "sanity": run_sanity,
     "containers": run_containers,
-    "engine": run_engine,
     "machines": run_machines,
-    "sender": run_sender,
-}
-KERNELS: dict[str, Stage] = {
-    f"{name}-{kernel}": stage
-    for kernel in SENDERS
-    for name, stage in (("engine", partial(run_engine, kernel)), ("sender", partial(run_sender, kernel, long=True)))
 }
 PLANS: dict[str, dict[str, Stage]] = {
     "check": CHECK,
     "test": TEST,
-    "kernels": KERNELS,
+    # No part of TEST: these three have not passed as a whole yet (tests/README.md).
+    "kernels": {f"sender-{kernel}": partial(run_sender, kernel, long=True) for kernel in SENDERS},
+    "engine": {kernel: partial(run_engine, kernel) for kernel in SENDERS},
     "boot_loaders": {loader: partial(run_boot_loader, loader) for loader in BOOT_LOADERS},
 }
 

@@ -27,6 +27,9 @@ REQUIREMENTS = CHECKOUT / "tests" / "unit" / "requirements.txt"
 ANSIBLE_CORE_FOR_PYTHON_3_7 = "2.17.14"
 """The last release line that has Python 3.7 as target, and the oldest that meta/runtime.yml allows."""
 
+FEW_CASES = "30"
+"""Random cases of each property: all of them take a minute, and one Python tries all."""
+
 NODE_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 
@@ -46,7 +49,11 @@ def _run_under(interpreter: Interpreter) -> Outcome:
     log.unlink(missing_ok=True)
     try:
         python = interpreter.path if own else _environment(interpreter, log)
-        environment = clean_environment() if own else clean_environment(PYTHONPATH=str(_ansible_for(interpreter)))
+        environment = (
+            clean_environment()
+            if own
+            else clean_environment(PYTHONPATH=str(_ansible_for(interpreter)), FLEET_NETCONSOLE_RANDOM_CASES=FEW_CASES)
+        )
     except (OSError, subprocess.CalledProcessError, zipfile.BadZipFile) as error:
         print(f"    Python {interpreter.name}: no environment: {error}; see {log.relative_to(CHECKOUT)}")
         return Outcome(0, 1)

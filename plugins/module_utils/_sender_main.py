@@ -85,10 +85,11 @@ def main(arguments: Sequence[str], *, version: str) -> int:
             return watch(sender)
         if words in (["status"], ["status", "--json"]):
             found = status(version=version)
-            print(json.dumps(found, indent=2) if "--json" in words else "\n".join(status_lines(found)))
+            text = json.dumps(found, indent=2) if "--json" in words else "\n".join(status_lines(found))
+            sys.stdout.write(f"{text}\n")
             return 1 if found["failure"] or any(target["failure"] for target in found["targets"]) else 0
     except (ServiceError, *ENGINE_ERRORS, OSError) as error:
-        print(f"netconsole-sender: {error}", file=sys.stderr)
+        sys.stderr.write(f"netconsole-sender: {error}\n")
         return 1
-    print(USAGE, end="", file=sys.stderr)
+    sys.stderr.write(USAGE)
     return 2

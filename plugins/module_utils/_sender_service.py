@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, ContextManager, Mapping
@@ -37,6 +38,12 @@ NEIGHBOUR_WAIT = 1.0  # for an answer of the next hop: other targets wait meanwh
 BOOT_WAIT = 30.0  # how long the start is held up at most
 _BOOT_RETRY = 1.0
 _LEVELS = {"error": "<3>", "warning": "<4>", "info": "<6>"}  # sd-daemon(3)
+
+
+def say(level: str, line: str) -> None:
+    """A line for the journal."""
+    sys.stdout.write(f"{_LEVELS[level]}{line}\n")
+    sys.stdout.flush()
 
 
 class ServiceError(Exception):
@@ -79,7 +86,7 @@ class Host:
     early_path: str = EARLY_PARAMETER
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
-    say: Callable[[str, str], None] = lambda level, line: print(f"{_LEVELS[level]}{line}", flush=True)
+    say: Callable[[str, str], None] = say
 
     def network(self) -> Network:
         """The host's network for one run, with names remembered, and no long wait for a neighbour."""

@@ -71,7 +71,7 @@ def test_qemu_starts_firmware_and_not_a_kernel(loader: str, tmp_path: Path) -> N
     words = command(booted_by(loader), state, tmp_path, 2222, kvm=False)
     assert not {"-kernel", "-initrd", "-append"} & set(words)
     assert any(str(tmp_path / VARIABLES) in word for word in words) is LOADERS[loader].uefi
-    assert any("bootindex=0" in word for word in words)
+    assert any("bootindex=1" in word for word in words)
 
 
 def test_one_image_serves_all_loaders_and_is_not_that_of_other_machines(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_fill_leaves_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     room = 3 * 1024 * 1024 + 5
 
     class Full:
-        def __enter__(self) -> Full:
+        def __enter__(self) -> object:
             return self
 
         def __exit__(self, *_error: object) -> None:

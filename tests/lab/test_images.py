@@ -109,7 +109,7 @@ def test_what_a_killed_build_left_mounted_is_unmounted_innermost_first(tmp_path,
         f"none {building}-other/dev devpts rw 0 0\n",
         encoding="utf-8",
     )
-    commands = []
+    commands: list[list[str]] = []
     monkeypatch.setattr(images, "run", commands.append)
     images._unmount_below(building, mounts)
     assert commands == [["umount", f"{building}/root/dev/pts"], ["umount", f"{building}/root/dev"]]

@@ -25,16 +25,16 @@ def pack(collection: Path, target: Path) -> None:
     sources = {Path("kernels/guest") / path.name: path for path in (HERE / "guest").glob("*.py")}
     engine = collection / "plugins" / "module_utils"
     sources.update((NAME / "plugins/module_utils" / path.name, path) for path in engine.glob("*.py"))
-    for name in ("fake_kernel.py", "random_declarations.py"):
-        sources[NAME / TESTS / name] = CHECKOUT / TESTS / name
+    for shared in ("fake_kernel.py", "random_declarations.py"):
+        sources[NAME / TESTS / shared] = CHECKOUT / TESTS / shared
     texts = {str(path): source.read_text(encoding="utf-8") for path, source in sources.items()}
     for path in sources:
         for folder in path.parents[:-1]:
             texts.setdefault(str(folder / "__init__.py"), "")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("__main__.py", START)
-        for path, text in sorted(texts.items()):
-            archive.writestr(path, text)
+        for name, text in sorted(texts.items()):
+            archive.writestr(name, text)
 
 
 if __name__ == "__main__":

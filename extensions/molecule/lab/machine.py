@@ -109,7 +109,8 @@ def command(
         *("-qmp", f"unix:{_monitor(machine.name, state)},server=on,wait=off"),
         *start,
         *("-drive", f"file={state.folder / machine.name / 'disk.qcow2'},if=none,id=disk,cache=unsafe"),
-        *("-device", "virtio-blk-pci,drive=disk,bootindex=0"),
+        # After the kernel that qemu itself may start, which has the index 0.
+        *("-device", "virtio-blk-pci,drive=disk,bootindex=1"),
         *("-device", "virtio-rng-pci"),
         *("-netdev", f"user,id=eth0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:22"),
         *_nic_option(machine, 0),

@@ -87,7 +87,8 @@ def run(
 def lock(host: Host, *, timeout: float) -> t.Iterator[None]:
     """Only one run at a time for one root folder. Raises BootLoaderError when the other one takes too long."""
     name = hashlib.sha256(host.root.encode()).hexdigest()[:12]
-    folder = next(folder for folder in _LOCK_FOLDERS if os.path.isdir(folder) and os.access(folder, os.W_OK))
+    usable = (folder for folder in _LOCK_FOLDERS if os.path.isdir(folder) and os.access(folder, os.W_OK))
+    folder = next(usable, _LOCK_FOLDERS[-1])
     path = f"{folder}/fleet-netconsole-kernel-cmdline.{name}.lock"
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

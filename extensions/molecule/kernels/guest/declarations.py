@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Files
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import ENGINE_ERRORS
@@ -37,7 +38,7 @@ def checks(offer: Offer) -> Iterator[tuple[str, Check]]:
     for number in range(WHOLE):
         yield (
             f"random declaration {number} holds, was foretold and stays",
-            _whole(random_case(f"guest {number}", offer)),
+            _whole(random_case(f"guest {number}", offer), asking=number < ASKING),
         )
     for number in range(KILLED):
         yield f"killed at every step of random declaration {number}, the next run converges", _killed(number)
@@ -69,7 +70,7 @@ def _killed(number: int) -> Check:
             host.plan(case.options)
             before = host.targets()
             files = Interrupted(host.files, at=step, happens=_kill)
-            status = _in_child(lambda host=host, files=files: host.run(case.options, files))
+            status = _in_child(partial(host.run, case.options, files))
             if status != -signal.SIGKILL:
                 raise WrongError(f"{case.seed}: the child ended with {status} instead of being killed at step {step}")
             host.run(case.options)

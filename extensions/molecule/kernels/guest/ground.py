@@ -50,7 +50,7 @@ def must(fact: object, what: str) -> None:
 
 def shell(command: str) -> str:
     """Run a line in the shell; raise WrongError where it fails."""
-    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     must(done.returncode == 0, f"{command}: {done.stdout.strip()}")
     return done.stdout
 

@@ -27,7 +27,6 @@ STEPS = (
     *(("read", f"a/{name}") for name in ("enabled", "extended", "release", "dev_name", "local_port", "remote_port")),
     *(("read", f"a/{name}") for name in ("local_ip", "remote_ip", "remote_mac", "transmit_errors")),
     ("write", "a/enabled", "0"),
-    ("write", "a/enabled", "1"),  # eth0 has no use here
     ("write", "a/dev_name", GONE),
     ("write", "a/enabled", "1"),
     ("write", "a/dev_name", LONG),

@@ -134,7 +134,7 @@ def _fragmented(*, release: bool) -> Check:
 def userdata(ground: Ground) -> None:
     ground.fresh()
     ground.run({**LOG1, "userdata": {"rack": "a1", "role": "web"}})
-    steps = (
+    steps: tuple[tuple[str, dict[str, str], str], ...] = (
         ("replaced", {"rack": "b2", "role": "web"}, " rack=b2\n role=web\n"),
         ("cleared", {"rack": "", "role": "web"}, " role=web\n"),
         ("removed", {"role": "web"}, " role=web\n"),

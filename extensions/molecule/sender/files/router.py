@@ -58,8 +58,8 @@ class Router:
             ip(f"address replace {address} dev {nic}" + (" nodad" if ":" in address else ""))
         self.nic = nic
         if announce:
-            announce_ipv4(nic, ADDRESSES[0].split("/")[0])
-            announce_ipv6(nic, ADDRESSES[1].split("/")[0])
+            announce_ipv4(nic, ADDRESSES[0].partition("/")[0])
+            announce_ipv6(nic, ADDRESSES[1].partition("/")[0])
 
     def serve_dhcp(self) -> None:
         """Answer DHCP clients, as far as there is a lease for them."""
@@ -109,7 +109,7 @@ def dhcp_answer(message: bytes, lease: str) -> bytes:
         answer = ACK if wanted == socket.inet_aton(lease) else NAK
     else:
         return b""
-    server = socket.inet_aton(ADDRESSES[0].split("/")[0])
+    server = socket.inet_aton(ADDRESSES[0].partition("/")[0])
     yours = socket.inet_aton(lease) if answer != NAK else bytes(4)
     header = b"\x02" + message[1:12] + (bytes(4) if answer == NAK else message[12:16]) + yours + bytes(4)
     header += message[24:44] + bytes(192) + message[236:240]

@@ -72,10 +72,14 @@ def node(*, active: str = "inactive") -> FakeNode:
 
 
 def present(
-    files: FakeNode, document: dict[str, Any] = DOCUMENT, *, watch: bool = True, early: list[Entry] | None = None
+    files: FakeNode, document: dict[str, Any] | None = None, *, watch: bool = True, early: list[Entry] | None = None
 ) -> NodePlan:
     return plan_present(
-        document, watch=watch, files=files, early=no_early() if early is None else early, python="/usr/bin/python3"
+        document or DOCUMENT,
+        watch=watch,
+        files=files,
+        early=no_early() if early is None else early,
+        python="/usr/bin/python3",
     )
 
 
@@ -279,4 +283,4 @@ def test_the_unit_is_one_that_systemd_reads(watch: bool) -> None:
 
 
 def test_an_interpreter_in_a_home_folder_can_be_read() -> None:
-    assert "ProtectHome=read-only" in unit_text(watch=True, python="/home/me/venv/bin/python")
+    assert "ProtectHome=read-only" in unit_text(watch=True, python="/root/venv/bin/python")

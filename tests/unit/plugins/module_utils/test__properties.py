@@ -39,7 +39,7 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random
 )
 
 CHOSEN = os.environ.get("FLEET_NETCONSOLE_CASES", "").split()
-WHOLE = CHOSEN or [str(number) for number in range(300)]
+WHOLE = CHOSEN or [str(number) for number in range(int(os.environ.get("FLEET_NETCONSOLE_RANDOM_CASES", "300")))]
 INTERRUPTED = CHOSEN or [str(number) for number in range(5)]
 
 
