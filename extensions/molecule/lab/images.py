@@ -55,11 +55,12 @@ PACKAGES = {"machine": MACHINE, "booting": (*MACHINE, *BOOTING), "container": CO
 """What every guest has. No syslog daemon: what is installed beyond this is a role's doing."""
 
 _EVERY_ARCHIVE = ("rsyslog", "logrotate")
+_OUTPUTS = ("rsyslog-elasticsearch", "rsyslog-gnutls", "rsyslog-hiredis", "rsyslog-kafka", "rsyslog-relp")
 _COLLECTORS = ("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data")
 ARCHIVE: dict[str, tuple[str, ...]] = {
     "machine": _EVERY_ARCHIVE,
     "booting": _EVERY_ARCHIVE,
-    "container": (*_EVERY_ARCHIVE, *_COLLECTORS),
+    "container": (*_EVERY_ARCHIVE, *_COLLECTORS, *_OUTPUTS),
 }
 """What a role may install: lies in the guest as an archive of its own, because a guest has no way out."""
 
