@@ -8,8 +8,9 @@
 
 omfile drops what a full disk does not take, and leaves half lines. So rsyslog asks here before it writes, until this
 program has told it through SOCKET that there is room ("1"), and again as soon as less than BYTES are free ("0").
-Every line that rsyslog writes is a question; the answer is OK, or the reason why it has to keep the message and ask
-again. Runs on the receiver: Python 3.7, standard library.
+Every line that rsyslog writes is a question; the answer is OK, or something else, and then rsyslog keeps the message
+and asks again. The host's log gets a line when it closes and when it opens. Runs on the receiver: Python 3.7, standard
+library.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import select
 import socket
 import sys
+import syslog
 
 INTERVAL = 0.2
 """Seconds between two looks at the disk, while nobody asks."""
@@ -44,7 +46,8 @@ def tell(path: str, opened: bool) -> None:
 def main() -> None:
     """See above."""
     store, needed, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    told = False
+    told, waiting = False, False
+    syslog.openlog("netconsole-receiver", syslog.LOG_PID, syslog.LOG_DAEMON)
     os.write(1, b"OK\n")  # ready
     rest = b""
     while True:
@@ -57,9 +60,12 @@ def main() -> None:
         if opened != told or questions:
             tell(path, opened)
             told = opened
-        reason = f"less than {needed} bytes are free for {store}: messages wait".encode()
+        if waiting is opened:
+            waiting = not opened
+            words = f"less than {needed} bytes are free: messages wait" if waiting else "there is room again"
+            syslog.syslog(syslog.LOG_WARNING, f"{store}: {words}")
         for _question in questions:
-            os.write(1, b"OK\n" if opened else reason + b"\n")
+            os.write(1, b"OK\n" if opened else b"no room\n")
 
 
 if __name__ == "__main__":
