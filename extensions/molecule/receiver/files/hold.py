@@ -55,8 +55,8 @@ def udp() -> tuple[int, int]:
 
 
 class Load:
-    """A paced load, and what became of it. One message of each sender goes before it and one after it, so that every gap
-    in its numbers has a beginning and an end."""
+    """A paced load, and what became of it. One message of each sender goes before it and one after it, so that every
+    gap in its numbers has a beginning and an end."""
 
     def __init__(self, store: str, *, messages: int, rate: int, sources: int) -> None:
         self.store, self.run_name = store, f"run{time.time_ns()}"
@@ -76,7 +76,7 @@ class Load:
         return self._process.poll() is None
 
     def counts(self) -> Counts:
-        """Wait for the end of the load, and until the store has all that was taken, or has not grown for ten seconds."""
+        """Wait for the end of the load, and until the store has all that was taken, or has not grown for a while."""
         sent: Counts = json.loads(self._process.communicate()[0])
         while show("ActiveState") != "active":
             time.sleep(0.5)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Send numbered netconsole messages from many addresses, paced or as one burst, and count what a store has of them.
 
-    load.py send RUN --messages N [--rate PER_SECOND] [--sources N] [--first N] [--families 46] [--mix plain|mixed] [--port P]
+    load.py send RUN --messages N [--rate PER_SECOND] [--sources N] [--first N] [--families 46]
+                     [--mix plain|mixed] [--port P]
     load.py count RUN STORE
     load.py ground
 
