@@ -21,8 +21,8 @@ def main() -> None:
         for row in measured:
             if row["workload"] == workload:
                 share = f"{100 * row['kept'] / max(row['sent'], 1):.2f}"
-                cells = (row["collector"], row["settings"], row["sent"], row["kept"], share)
-                cells += (row["dropped"], row["cpu_us"], row["peak_mib"])
+                names = ("collector", "settings", "sent", "kept", "share", "dropped", "cpu_us", "peak_mib")
+                cells = [{**row, "share": share}[name] for name in names]
                 print("| " + " | ".join(map(str, cells)) + " |")
     buffers = {row["receive_buffer"] for row in rows if "receive_buffer" in row}
     limit = ", ".join(map(str, sorted(buffers)))
