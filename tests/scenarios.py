@@ -54,9 +54,11 @@ def run_sender(kernel: str = "6.12", *, long: bool = False) -> Outcome:
     return _run_scenario("sender", guests=("log1", "router", guest), timeout=3600, title=title, variables=variables)
 
 
-def run_boot_loader(loader: str = "grub-bios") -> Outcome:
-    """Kernel parameters in a machine that boots by this boot loader, really rebooted."""
-    return _run_scenario("boot_loaders", guests=(loader,), timeout=2400, title=f"boot_loaders-{loader}")
+def run_boot_loader(loader: str = "grub-bios", *, long: bool = False) -> Outcome:
+    """Kernel parameters in a machine that boots by this boot loader, really rebooted; `long` with the sender role."""
+    variables = {"FLEET_NETCONSOLE_LONG": "yes" if long else ""}
+    title = f"boot_loaders-{loader}"
+    return _run_scenario("boot_loaders", guests=(loader,), timeout=5400, title=title, variables=variables)
 
 
 def _run_scenario(

@@ -41,9 +41,9 @@ def configuration() -> str:
 
 
 def verdict(console: str) -> str:
-    """"all as meant", or the first word that is not."""
+    """The words "all as meant", or the first parameter that is not."""
     shown = console.replace("\r", "").rpartition(f"{BEGIN}\n")[2].partition(END)[0].split("\n")
-    for (name, value), line in zip(words(), [*shown, *[""] * COUNT]):
+    for (name, value), line in zip(words(), [*shown, *[""] * COUNT], strict=False):
         if line != f"{name}={value}":
             return f"{name}={value!r} was read as {line!r}"
     return "all as meant"
