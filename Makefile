@@ -23,7 +23,7 @@ demo-down: ## end the demo's machines
 test: setup-lab ## everything: lint, sanity, unit tests, a receiver in a container, senders and a receiver in virtual machines
 	@$(PYTHON_OF_VENV) tests/run.py test
 
-test-kernels: setup-lab ## the sender on every kernel from 5.10 to the newest in Debian, one after another
+test-kernels: setup-lab ## senders on every kernel from 5.10 to the newest in Debian, in one network
 	@$(PYTHON_OF_VENV) tests/run.py kernels
 
 test-boot-loaders: setup-lab ## kernel parameters under every boot loader: machines that boot from their own disk, really rebooted

@@ -13,6 +13,7 @@ from pathlib import Path
 from process import CHECKOUT, CONSTRAINTS, LOGS, TOOLS, Outcome, clean_environment, run_logged, side_by_side
 
 SESSIONS = (
+    "ansible-lint",  # first, since it takes as long as all others together
     "formatters",
     "codeqa",
     "yamllint",
@@ -23,7 +24,6 @@ SESSIONS = (
     "license-check",
     "extra-checks",
     "docs-check",
-    "ansible-lint",
     "build-import-check",
 )
 

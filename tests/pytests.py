@@ -11,14 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from process import BUILD, LOGS, TOOLS, Outcome, clean_environment, run_logged
+from process import BUILD, LOGS, TOOLS, Outcome, clean_environment, run_logged, side_by_side
 
 
 def run_collection() -> Outcome:
     """Build and install the collection and look at what a user then has; run its playbooks against stand-ins."""
-    (LOGS / "collection.log").unlink(missing_ok=True)
-    tests = ["tests/collection", "tests/playbooks"]
-    return run_pytest("collection", tests, python=TOOLS / "python", environment=clean_environment())
+    outcomes = side_by_side(_run_folder, ("playbooks", "collection"))
+    return Outcome(sum(outcome.passed for outcome in outcomes), sum(outcome.failed for outcome in outcomes))
+
+
+def _run_folder(name: str) -> Outcome:
+    (LOGS / f"{name}.log").unlink(missing_ok=True)
+    return run_pytest(name, [f"tests/{name}"], python=TOOLS / "python", environment=clean_environment())
 
 
 def run_pytest(name: str, tests: Sequence[str], *, python: Path, environment: Mapping[str, str]) -> Outcome:

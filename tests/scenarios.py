@@ -26,8 +26,8 @@ def run_containers() -> Outcome:
 
 
 def run_machines() -> Outcome:
-    """Senders with different kernels and a receiver in virtual machines."""
-    return _run_scenario("machines", guests=("log1", "web1", "web2"), timeout=3600)
+    """Senders with different kernels, one of them behind a router, and a receiver in virtual machines."""
+    return _run_scenario("machines", guests=("log1", "web1", "router", "edge612"), timeout=3600, variables=TIMES)
 
 
 SENDERS = {"5.10": "edge510", "6.1": "edge61", "6.12": "edge612", "7": "edge7"}
@@ -36,6 +36,9 @@ SENDERS = {"5.10": "edge510", "6.1": "edge61", "6.12": "edge612", "7": "edge7"}
 BOOT_LOADERS = ("grub-bios", "grub-uefi", "systemd-boot", "uki", "extlinux")
 """Guests that boot from their own disk, each by another boot loader."""
 
+TIMES = {"FLEET_NETCONSOLE_TIMES": str(LOGS)}
+"""Where a sender's scenario leaves how long messages stayed away, in GUEST.times."""
+
 
 def run_engine(kernel: str = "6.12") -> Outcome:
     """The engine on one real kernel, by a program inside the guest."""
@@ -43,15 +46,16 @@ def run_engine(kernel: str = "6.12") -> Outcome:
     return _run_scenario("kernels", guests=(guest,), timeout=2400, title=f"kernels-{guest}")
 
 
-def run_sender(kernel: str = "6.12", *, long: bool = False) -> Outcome:
-    """A sender behind a router that stays right by itself; `long` with what takes minutes of waiting."""
-    guest = SENDERS[kernel]
-    title = f"sender-{guest}"
-    variables = {
-        "FLEET_NETCONSOLE_LONG": "yes" if long else "",
-        "FLEET_NETCONSOLE_TIMES": str(LOGS / f"{title}.times"),
-    }
-    return _run_scenario("sender", guests=("log1", "router", guest), timeout=3600, title=title, variables=variables)
+def run_senders(*kernels: str) -> Outcome:
+    """Senders behind a router that stay right by themselves, one for each of these kernels; with what takes minutes."""
+    guests = [SENDERS[kernel] for kernel in kernels]
+    return _run_scenario(
+        "sender",
+        guests=("log1", "router", *guests),
+        timeout=2400 + 1800 * len(guests),
+        title=f"sender-{guests[0]}" if len(guests) == 1 else "sender",
+        variables={**TIMES, "FLEET_NETCONSOLE_LONG": "yes"},
+    )
 
 
 def run_boot_loader(loader: str = "grub-bios", *, long: bool = False) -> Outcome:

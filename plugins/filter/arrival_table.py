@@ -55,27 +55,19 @@ _value:
     - "1 of 2 probes arrived. To look at: web2"
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.fleet.netconsole.plugins.module_utils._table import aligned, named
+from ansible_collections.fleet.netconsole.plugins.module_utils._table import Row, fleet_table, named
 
 HEADER = ("host", "target", "arrived", "after", "reason")
-RIGHT_ALIGNED = HEADER.index("after")
 ARRIVED = {True: "yes", False: "no", None: "-"}
-
-Row = Mapping[str, Any]
 
 
 def arrival_table(rows: Iterable[Row], limit: int = 100) -> list[str]:
     """The lines of the table, the sum last. See RETURN."""
     rows = list(rows)
-    fine = [row for row in rows if row["ok"]]
-    hidden = fine[limit:]
-    shown = [row for row in rows if not row["ok"]] + fine[:limit] if hidden else rows
-    lines = aligned([HEADER, *(_cells(row) for row in shown)], right=[RIGHT_ALIGNED])
-    if hidden:
-        lines.append(f"... and {len(hidden)} more without a fault{_slowest(hidden)}")
+    lines = fleet_table(rows, header=HEADER, cells=_cells, right="after", limit=limit, more=_more)
     return [*lines, _sum(rows)]
 
 
@@ -87,9 +79,9 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row["host"], target, ARRIVED[row["arrived"]], after, row["reason"])
 
 
-def _slowest(rows: Iterable[Row]) -> str:
-    known = [row["after"] for row in rows if row["after"] is not None]
-    return f", the slowest after {max(known):.3f} s" if known else ""
+def _more(hidden: Iterable[Row]) -> str:
+    known = [row["after"] for row in hidden if row["after"] is not None]
+    return "without a fault" + (f", the slowest after {max(known):.3f} s" if known else "")
 
 
 def _sum(rows: Sequence[Row]) -> str:

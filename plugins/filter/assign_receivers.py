@@ -24,6 +24,7 @@ description:
     zone that has none of this sender yet, so that the loss of a zone is not the loss of all copies. Only when every
     zone has one, the zones get a second copy in the same order, the sender's own first. Hosts without a zone
     are together in one that has no name.
+extends_documentation_fragment: fleet.netconsole._hostvars
 positional: sender, hostvars, copies, zone
 options:
   _input:
@@ -34,10 +35,6 @@ options:
   sender:
     description: The inventory name of the sender.
     type: str
-    required: true
-  hostvars:
-    description: The variables of all hosts, C(hostvars).
-    type: dict
     required: true
   copies:
     description:

@@ -15,16 +15,13 @@ author:
 description:
   - Gives one row for each sender from the registered results of M(fleet.netconsole.sender_info). A sender without a
     result was not reached by Ansible, and its row says so.
+extends_documentation_fragment: fleet.netconsole._hostvars
 positional: hostvars, variable
 options:
   _input:
     description: The inventory names of the senders.
     type: list
     elements: str
-    required: true
-  hostvars:
-    description: The variables of all hosts, C(hostvars).
-    type: dict
     required: true
   variable:
     description: The variable that the result of M(fleet.netconsole.sender_info) was registered in.

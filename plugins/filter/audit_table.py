@@ -58,29 +58,25 @@ _value:
     - "1 of 2 hosts without drift. To look at: web2"
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.fleet.netconsole.plugins.module_utils._table import aligned, named
+from ansible_collections.fleet.netconsole.plugins.module_utils._table import Row, fleet_table, named
 
 HEADER = ("host", "kernel", "targets", "panic", "service", "drift")
-RIGHT_ALIGNED = HEADER.index("targets")
 NOT_KNOWN = "-"
 PANIC = {True: "sent", False: "lost", None: NOT_KNOWN}
-
-Row = Mapping[str, Any]
 
 
 def audit_table(rows: Iterable[Row], limit: int = 100) -> list[str]:
     """The lines of the table, the sum last. See RETURN."""
     rows = list(rows)
-    fine = [row for row in rows if row["ok"]]
-    hidden = fine[limit:]
-    shown = [row for row in rows if not row["ok"]] + fine[:limit] if hidden else rows
-    lines = aligned([HEADER, *(_cells(row) for row in shown)], right=[RIGHT_ALIGNED])
-    if hidden:
-        lines.append(f"... and {len(hidden)} more without drift")
-    return [*lines, f"{len(fine)} of {len(rows)} hosts without drift{named(r['host'] for r in rows if not r['ok'])}"]
+    drifting = [row["host"] for row in rows if not row["ok"]]
+    fine = len(rows) - len(drifting)
+    lines = fleet_table(
+        rows, header=HEADER, cells=_cells, right="targets", limit=limit, more=lambda _hidden: "without drift"
+    )
+    return [*lines, f"{fine} of {len(rows)} hosts without drift{named(drifting)}"]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -17,16 +17,13 @@ description:
     takes it. Senders without a probe are left out, be it that they were not reached, that the probe failed, or that
     they were not in the play.
   - Attributes of targets that the arrival check has no use for are left out, since the list goes to every receiver.
+extends_documentation_fragment: fleet.netconsole._hostvars
 positional: hostvars, variable
 options:
   _input:
     description: The inventory names of the senders.
     type: list
     elements: str
-    required: true
-  hostvars:
-    description: The variables of all hosts, C(hostvars).
-    type: dict
     required: true
   variable:
     description: The variable that the result of M(fleet.netconsole.probe) was registered in.

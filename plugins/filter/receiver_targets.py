@@ -16,16 +16,13 @@ description:
   - Gives one target for each receiver, named by its inventory name, as M(fleet.netconsole.sender) takes them.
   - A receiver's address is its variable C(netconsole_receiver_address), else its C(ansible_host), else its inventory
     name, which the sender then resolves itself. Its port is C(netconsole_receiver_port), else 6666.
+extends_documentation_fragment: fleet.netconsole._hostvars
 positional: hostvars
 options:
   _input:
     description: The inventory names of the receivers.
     type: list
     elements: str
-    required: true
-  hostvars:
-    description: The variables of all hosts, C(hostvars).
-    type: dict
     required: true
 seealso:
   - plugin: fleet.netconsole.sender

@@ -24,16 +24,13 @@ description:
   - Two senders with one address are an error, because the receiver could not tell them apart.
 requirements:
   - netaddr (Python package, on the controller)
+extends_documentation_fragment: fleet.netconsole._hostvars
 positional: hostvars
 options:
   _input:
     description: The inventory names of the senders.
     type: list
     elements: str
-    required: true
-  hostvars:
-    description: The variables of all hosts, C(hostvars).
-    type: dict
     required: true
 seealso:
   - plugin: fleet.netconsole.netconsole_receiver

@@ -17,7 +17,7 @@ import errno
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Mapping, Sequence, Union
+from typing import Iterable, Mapping, Sequence, Union
 
 from ._address import AddressError, normalize_ip, normalize_mac
 from ._command import CommandError, run_command
@@ -52,6 +52,12 @@ READ_ONLY: Mapping[str, str] = {"enabled": BOOL, "local_mac": MAC, "transmit_err
 SWITCHES = ("cpu_nr_enabled", "taskname_enabled", "release_enabled", "msgid_enabled")
 
 
+# A target of this name is no target but a mark: a run that has not ended stops a target on that interface, which on
+# some kernels silences the sibling that is named after it. It never sends, and is gone after a reboot like the fault
+# itself.
+_RESUME_MARK = "netconsole-sender resumes "
+
+
 class ConfigfsError(Exception):
     """The kernel refused, or did something else than it was told. The message names the cause and the way out."""
 
@@ -83,6 +89,20 @@ class TargetState:
         if self.userdata is not None:
             result["userdata"] = dict(self.userdata)
         return result
+
+
+@dataclass(frozen=True)
+class ResumeMark:
+    """What a run writes down before it may silence the siblings of a target: to switch one of them on again."""
+
+    dev_name: str
+    sibling: str
+
+    @property
+    def name(self) -> str:
+        """The name of its directory; that of a very long sibling is cut."""
+        name = f"{_RESUME_MARK}{self.dev_name} {self.sibling}".encode("utf-8", "surrogateescape")
+        return name[:MAX_NAME_BYTES].decode("utf-8", "ignore")
 
 
 class Files:
@@ -170,6 +190,8 @@ def check_name(name: str) -> str:
             "characters, "
             "and no blank at either end"
         )
+    if name.startswith(_RESUME_MARK):
+        raise ConfigfsError(f"{name!r} is a name that a run gives to a note of its own: choose another one")
     if name.startswith("cmdline") and name[len("cmdline") :].isdigit():
         raise ConfigfsError(
             f"{name} is a name that the kernel gives to targets of its command line (netconsole=): a target of that "
@@ -337,9 +359,37 @@ class Configfs:
         """Every listed target, by name. Boot-time targets that nobody attached are not listed by the kernel."""
         if not self.ready():
             return {}
-        return {
-            name: state for name in self.files.names(self.root) for state in [self.target(name)] if state is not None
-        }
+        names = self.target_names(self.files.names(self.root))
+        return {name: state for name in names for state in [self.target(name)] if state is not None}
+
+    def target_names(self, listed: Iterable[str]) -> list[str]:
+        """The names of targets among those that are listed: without marks."""
+        return [name for name in listed if not name.startswith(_RESUME_MARK)]
+
+    def resume_marks(self) -> list[ResumeMark]:
+        """What runs that were killed have left: interfaces whose targets may be silent although they read enabled."""
+        if not self.ready():
+            return []
+        notes = [name[len(_RESUME_MARK) :] for name in self.files.names(self.root) if name.startswith(_RESUME_MARK)]
+        return [ResumeMark(dev_name, sibling) for dev_name, _blank, sibling in (note.partition(" ") for note in notes)]
+
+    def mark(self, mark: ResumeMark) -> None:
+        """Write it down. Without it all goes on: it is only missed when the run is killed."""
+        try:
+            self.files.make_directory(f"{self.root}/{mark.name}")
+        except OSError:
+            pass
+
+    def unmark(self, mark: ResumeMark) -> None:
+        """Take it away, by a second try if need be. One that stays costs the next run one switch off and on."""
+        path = f"{self.root}/{mark.name}"
+        for _attempt in range(2):
+            try:
+                if self.files.is_directory(path):
+                    self.files.remove_directory(path)
+                return
+            except OSError:
+                pass
 
     def target(self, name: str) -> TargetState | None:
         """One target, or None. Nothing is created by looking."""

@@ -87,7 +87,8 @@ class Declaration:
     """A sender's whole declaration.
 
     ``purge`` removes targets that are not declared; ``bring_up`` allows to bring up a device that is down;
-    ``panic_capture`` says what to do where a panic's messages would not be sent.
+    ``panic_capture`` says what to do where a panic's messages would not be sent. ``panic_timeout``, of a sender that
+    goes, is what kernel.panic was before ``panic_capture`` set it to 0.
     """
 
     targets: tuple[DeclaredTarget, ...]
@@ -96,6 +97,7 @@ class Declaration:
     purge: bool = False
     panic_capture: str = "warn"  # "require": refuse; "set": set kernel.panic to 0
     bring_up: bool = False
+    panic_timeout: int | None = None
 
     def __post_init__(self) -> None:
         names = [target.name for target in self.targets]

@@ -26,7 +26,7 @@ from ._address import (
     normalize_remote_mac,
     parse_ip,
 )
-from ._device import LOOPBACK, check_device, top_master
+from ._device import LOOPBACK, DeviceError, check_device, top_master
 from ._iproute import SYSTEM, IpCommandError, IprouteError, JSONObject, System, ip_json
 
 # Neighbour states with a usable MAC address (NUD_VALID of include/net/neighbour.h without NOARP).
@@ -37,6 +37,7 @@ _NO_ROUTE_TYPES = frozenset({"blackhole", "prohibit", "throw", "unreachable"})
 _GROUP_TYPES = frozenset({"anycast", "broadcast", "multicast"})
 # The kernel asks three times, a second apart; a neighbour that lives answers the first time, in well under 20 ms.
 _FIRST_POLL, _SLOWEST_POLL = 0.02, 0.25
+_EQUAL_WAIT = 0.5  # seconds, for a next hop that is only needed if it is the one in use
 
 AddressInfo = t.Tuple[t.Any, t.Any, t.Any, t.Any, t.Any]
 Lookup = t.Callable[..., t.Sequence[AddressInfo]]
@@ -118,7 +119,8 @@ def resolve_next_hop(
 def equal_next_hops(hop: NextHop, *, system: System = SYSTEM) -> list[NextHop]:
     """The next hops of the route to a receiver that the kernel takes for as good as the one found (ECMP), that one too.
 
-    Only those whose MAC address is known: nobody is asked. Empty where the route has one next hop. The kernel chooses
+    Only those that have a MAC address. One that nothing on the host has used lately is no longer in the neighbour cache
+    (netconsole itself does not use it), so it is asked, and not waited for long. Empty where the route has one next hop. The kernel chooses
     among them by addresses and by a secret of this boot, so its choice may be another one after a reboot or when a
     next hop came or went: whoever uses one of them already has no reason to change.
     """
@@ -133,11 +135,10 @@ def equal_next_hops(hop: NextHop, *, system: System = SYSTEM) -> list[NextHop]:
         if route.gateway is None or not route.dev_name or {"dead", "linkdown"} & set(entry.get("flags") or []):
             continue
         try:
-            mac, _state = _cached_neighbour(route.gateway, route.dev_name, system=system)
-            if mac is None:
-                continue
+            asked = _Asked(hop.remote_ip, dev_name=None, local_ip=None, remote_mac=None, timeout=_EQUAL_WAIT)
+            mac = _neighbour_mac(asked, route, system=system)
             local_ip = _source_through(hop, route.dev_name, system=system)
-        except (IprouteError, NextHopError):
+        except (DeviceError, IprouteError, NextHopError):
             continue  # one that cannot be used now
         found.append(
             NextHop(

@@ -24,7 +24,8 @@ from dataclasses import dataclass, field, replace
 from typing import Iterable, Mapping, Sequence
 
 from ._address import BROADCAST_MAC, AddressError
-from ._boot_targets import BootParameter, attach_boot_targets, attachable, boot_parameters, is_boot_name
+from ._boot_sources import BootParameter
+from ._boot_targets import attach_boot_targets, attachable, boot_parameters, is_boot_name
 from ._configfs import (
     ADDRESSES,
     SWITCHES,
@@ -32,6 +33,7 @@ from ._configfs import (
     Configfs,
     ConfigfsError,
     ConsoleLoglevel,
+    ResumeMark,
     TargetState,
     Value,
 )
@@ -177,6 +179,7 @@ class Plan:
     panic_timeout: tuple[int, int] | None = None  # kernel.panic before, after; None: not to be changed
     deferred: Mapping[str, DeclaredTarget] = field(default_factory=dict)
     network: Network = field(default_factory=Network, compare=False, repr=False)
+    marks: tuple[ResumeMark, ...] = ()  # of runs that were killed
 
     @property
     def changed(self) -> bool:
@@ -267,7 +270,10 @@ def plan(declaration: Declaration, *, configfs: Configfs, console: ConsoleLoglev
     before = {name: observed.get(name) for name in (*(target.name for target in ordered), *failures)}
     after: dict[str, TargetState | None] = dict(before)
     after.update({target.name: _predict(target, observed.get(target.name)) for target in ordered})
-    actions.extend(_resumed_siblings(actions, {**observed, **after}, own=after, release=files.release()))
+    marks = configfs.resume_marks()
+    states = {**observed, **after}
+    actions.extend(_interrupted_siblings(marks, states, own=after))
+    actions.extend(_resumed_siblings(actions, states, own=after, release=files.release(), marks=marks))
     return Plan(
         actions=tuple(actions),
         desired=ordered,
@@ -282,6 +288,7 @@ def plan(declaration: Declaration, *, configfs: Configfs, console: ConsoleLoglev
         panic_timeout=panic_timeout,
         deferred=found.deferred,
         network=network,
+        marks=tuple(marks),
     )
 
 
@@ -328,7 +335,10 @@ def _panic(
     """What will become of a panic, and kernel.panic before and after where the declaration has a say in it."""
     now = read_panic_capture(configfs.files)
     if not any(target.present and target.enabled for target in declaration.targets):
-        return now, None
+        back = declaration.panic_timeout
+        if not back or now.timeout:  # nothing was changed, or somebody has changed it since
+            return now, None
+        return read_panic_capture(configfs.files, timeout=back), (now.timeout, back)
     if declaration.panic_capture == "set":
         then = read_panic_capture(configfs.files, timeout=0)
         if not then.works:
@@ -582,21 +592,38 @@ def siblings_may_stop(release: str) -> bool:
     return _version(release) < (6, 18)
 
 
+def _interrupted_siblings(
+    marks: Iterable[ResumeMark], states: Mapping[str, TargetState | None], *, own: Mapping[str, object]
+) -> list[Action]:
+    """Siblings that a run which was killed had switched off and did not come to switch on again.
+
+    The declaration says nothing of them, so only the mark does.
+    """
+    names = dict.fromkeys(mark.sibling for mark in marks if mark.sibling not in own)
+    found = [states.get(name) for name in names]
+    return [Action(RESUME, state.name, dev_name=state.dev_name) for state in found if state and not state.enabled]
+
+
 def _resumed_siblings(
-    actions: Iterable[Action], states: Mapping[str, TargetState | None], *, own: Iterable[str], release: str
+    actions: Iterable[Action],
+    states: Mapping[str, TargetState | None],
+    *,
+    own: Iterable[str],
+    release: str,
+    marks: Iterable[ResumeMark] = (),
 ) -> list[Action]:
     """One switch off and on for each interface on which a target was stopped and none was enabled after it.
 
-    A run that is killed just between the two leaves no trace that a later one could see: the kernel shows a sibling
-    that it stopped as enabled. The next change of a target on that interface brings it back.
+    The kernel shows a sibling that it stopped as enabled. So a run that was killed between the two is only known by
+    its mark, and its interfaces count as those of a stopped target.
     """
     if not siblings_may_stop(release):
         return []
-    stopped: set[str] = set()
+    stopped = {mark.dev_name for mark in marks}
     for action in actions:
         if action.kind in (DISABLE, REMOVE) and action.dev_name:
             stopped.add(action.dev_name)
-        elif action.kind == ENABLE:
+        elif action.kind in (ENABLE, RESUME):
             stopped.discard(action.dev_name)
     mine = set(own)
     resumed: list[Action] = []
@@ -659,8 +686,19 @@ class _Run:
         self.failures = dict(planned.failures)
         self.after = dict(planned.before)
         self.done: list[Action] = []
+        self.marks = {mark.dev_name: mark for mark in planned.marks}
+        self.silenced = set(self.marks)  # interfaces on which a target was stopped and none enabled since
 
     def result(self) -> Applied:
+        try:
+            applied = self._result()
+        except Exception:  # everything was put back; a run that is killed does not come here, and its marks stay
+            self._unmark()
+            raise
+        self._unmark()
+        return applied
+
+    def _result(self) -> Applied:
         self._for_all([action for action in self.planned.actions if action.kind in _FOR_ALL])
         for action in self.planned.actions:
             if action.kind == BRING_UP:
@@ -668,7 +706,7 @@ class _Run:
         for name in list(self.desired):
             self._target(name)
         for action in self.planned.actions:
-            if action.kind == RESUME:
+            if action.kind == RESUME and action.dev_name in self.silenced:  # else what was to stop one has failed
                 self._resume(action)
         self._nothing_came_of_it()
         return Applied(
@@ -853,13 +891,13 @@ class _Run:
     def _resume(self, action: Action) -> None:
         """Switch a sibling off and on again. It is not this run's to lose, so a failing step is tried once more."""
         self.done.append(action)
+        self._mark(action)
         try:
             self._step(action)
         except (ConfigfsError, OSError):
             try:
-                state = self.configfs.target(action.target)
-                if state is not None:
-                    self._step(replace(action, kind=RESUME if state.enabled else ENABLE))
+                if self.configfs.target(action.target) is not None:
+                    self._step(action)
             except (ConfigfsError, OSError) as error:
                 self._fail(action.target, _sentence(error))
 
@@ -873,7 +911,41 @@ class _Run:
                 return [str(error)]
         return []
 
+    def _mark(self, action: Action) -> None:
+        """Before a step that may silence siblings: one of them has to be switched off and on, by whatever run."""
+        if not siblings_may_stop(self.release):
+            return
+        self.silenced.add(action.dev_name)
+        if action.dev_name in self.marks:
+            return
+        running = [
+            state.name
+            for state in self.configfs.targets().values()
+            if state.enabled and state.dev_name == action.dev_name and state.name != action.target
+        ]
+        if running:
+            chosen = {planned.target for planned in self.planned.actions if planned.kind == RESUME}
+            goes = {name for name, desired in self.desired.items() if not desired.present}
+            sibling = min(running, key=lambda name: (name not in chosen, name in goes, name))
+            self.marks[action.dev_name] = ResumeMark(action.dev_name, sibling)
+            self.configfs.mark(self.marks[action.dev_name])
+
+    def _unmark(self) -> None:
+        """The marks of interfaces whose targets send go; with one that could not be brought back, the mark stays."""
+        marks = {*self.marks.values(), *self.planned.marks}
+        running = {state.dev_name for state in self.configfs.targets().values() if state.enabled} if marks else set()
+        for mark in marks:
+            if not (mark.dev_name in self.silenced and (mark.dev_name in running or mark.sibling in self.failures)):
+                self.configfs.unmark(mark)
+
     def _step(self, action: Action) -> None:
+        if action.kind in (DISABLE, REMOVE) and action.dev_name:
+            self._mark(action)
+        self._do(action)
+        if action.kind in (ENABLE, RESUME):
+            self.silenced.discard(action.dev_name)
+
+    def _do(self, action: Action) -> None:
         configfs, after = self.configfs, action.after
         whole_target = {CREATE: configfs.create, REMOVE: configfs.remove, DISABLE: configfs.disable}
         if action.kind in whole_target:
@@ -885,7 +957,9 @@ class _Run:
         elif action.kind == ENABLE:
             configfs.enable(action.target, dev_name=action.dev_name)
         elif action.kind == RESUME:
-            configfs.disable(action.target)
+            state = configfs.target(action.target)
+            if state is None or state.enabled:
+                configfs.disable(action.target)
             configfs.enable(action.target, dev_name=action.dev_name)
         elif action.kind == WRITE and after is not None:
             configfs.write(action.target, action.item, after)

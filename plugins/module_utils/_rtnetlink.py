@@ -234,9 +234,12 @@ class Listener:
                 continue
             events.extend(parse_events(datagram))
 
-    def hear_neighbours(self, addresses: t.Collection[str]) -> None:
-        """Have the kernel itself pass over neighbours but these: a busy neighbour table then wakes nobody."""
-        instructions = neighbour_filter(addresses)
+    def hear_neighbours(self, neighbours: t.Mapping[str, str]) -> None:
+        """Have the kernel itself pass over neighbours but these: a busy neighbour table then wakes nobody.
+
+        By address, each with the MAC address that it is known to have: that it still has it is no news. "" is unknown.
+        """
+        instructions = neighbour_filter(neighbours)
         program = array.array("B", b"".join(_INSTRUCTION.pack(*instruction) for instruction in instructions))
         # struct sock_fprog: a number and a pointer to the program, which only has to live during the call.
         pointer, _length = program.buffer_info()
@@ -253,8 +256,11 @@ _ALL, _NOTHING = 0xFFFFFFFF, 0
 _TYPE_AT, _DST_TYPE_AT, _DST_AT = 4, 30, 32  # nlmsg_type; the first attribute of a neighbour is its address
 
 
-def neighbour_filter(addresses: t.Collection[str]) -> list[Instruction]:
-    """A program that passes everything but neighbours of other addresses. BPF loads are in network order."""
+def neighbour_filter(neighbours: t.Mapping[str, str]) -> list[Instruction]:
+    """A program that passes everything but neighbours of other addresses, and those that have the known MAC address.
+
+    A kernel that keeps a neighbour fresh tells of each step of it, several a minute. BPF loads are in network order.
+    """
     program: list[Instruction] = [
         (_LOAD_HALF, 0, 0, _TYPE_AT),
         (_JUMP_IF_EQUAL, 2, 0, _swapped(_RTM_NEWNEIGH)),
@@ -264,16 +270,38 @@ def neighbour_filter(addresses: t.Collection[str]) -> list[Instruction]:
         (_JUMP_IF_EQUAL, 1, 0, _swapped(_NDA_DST)),
         (_RETURN, 0, 0, _ALL),
     ]
-    for address in sorted(addresses):
+    for address, mac in sorted(neighbours.items()):
         packed = parse_ip(address).packed
+        found = [*_known_mac(mac, _DST_AT + len(packed)), (_RETURN, 0, 0, _ALL)]
         words = struct.unpack(f">{len(packed) // 4}I", packed)
         for number, word in enumerate(words):
-            left = len(words) - number - 1  # words to come, each of two instructions, and the return
+            left = len(words) - number - 1  # words to come, each of two instructions, and what is done then
             program.append((_LOAD_WORD, 0, 0, _DST_AT + 4 * number))
-            program.append((_JUMP_IF_EQUAL, 0, 2 * left + 1, word))
-        program.append((_RETURN, 0, 0, _ALL))
+            program.append((_JUMP_IF_EQUAL, 0, 2 * left + len(found), word))
+        program.extend(found)
     program.append((_RETURN, 0, 0, _NOTHING))
     return program
+
+
+def _known_mac(mac: str, at: int) -> list[Instruction]:
+    """Pass over a neighbour that is there with this MAC address, the attribute after its own address; else go on.
+
+    An entry that has failed or is being looked for has no such attribute, one that is deleted is another message.
+    """
+    if not mac:
+        return []
+    word, half = struct.unpack(">IH", bytes.fromhex(mac.replace(":", "")))
+    return [
+        (_LOAD_HALF, 0, 0, _TYPE_AT),
+        (_JUMP_IF_EQUAL, 0, 7, _swapped(_RTM_NEWNEIGH)),
+        (_LOAD_HALF, 0, 0, at + 2),
+        (_JUMP_IF_EQUAL, 0, 5, _swapped(_NDA_LLADDR)),
+        (_LOAD_WORD, 0, 0, at + 4),
+        (_JUMP_IF_EQUAL, 0, 3, word),
+        (_LOAD_HALF, 0, 0, at + 8),
+        (_JUMP_IF_EQUAL, 0, 1, half),
+        (_RETURN, 0, 0, _NOTHING),
+    ]
 
 
 def _swapped(number: int) -> int:

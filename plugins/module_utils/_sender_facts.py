@@ -16,21 +16,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
 from ._address import AddressError, parse_ip
-from ._boot_targets import MODPROBE_FOLDERS
+from ._boot_sources import PROC_CMDLINE, command_line_words, drop_ins, netconsole_parameters
 from ._command import CommandError, CompletedCommand, run_command
 from ._configfs import PRINTK, ROOT, Configfs, Files, TargetState
 from ._device import Device, DeviceError, check_device
-from ._host_settings import (
-    PROC_CMDLINE,
-    SYSCTL_CONF,
-    SYSCTL_FOLDERS,
-    command_line_parameters,
-    command_line_words,
-    drop_ins,
-    modprobe_parameters,
-    parse_consoles,
-    printk_settings,
-)
+from ._host_settings import SYSCTL_CONF, SYSCTL_FOLDERS, parse_consoles, printk_settings
 from ._iproute import IprouteError
 from ._next_hop import NextHop, NextHopError, equal_next_hops, resolve_next_hop, resolve_remote_ip
 from ._panic import CRASH_KERNEL, PANIC_TIMEOUT, prints_late, read_panic_capture
@@ -211,7 +201,7 @@ class Audit:
         """Every target that the kernel lists. It does not list a boot-time target that nobody has attached."""
         configfs = Configfs(files=self.files)
         states = []
-        for name in self._names(ROOT):
+        for name in configfs.target_names(self._names(ROOT)):
             try:
                 state = configfs.target(name)
             except OSError as error:  # it went away meanwhile
@@ -221,10 +211,7 @@ class Audit:
         return states
 
     def _boot_parameters(self, *, built_in: bool) -> list[dict[str, Any]]:
-        found = []
-        for path in drop_ins(MODPROBE_FOLDERS, names=self._names):
-            found += modprobe_parameters(self._text(path) or "", source=path)
-        found += command_line_parameters(self._text(PROC_CMDLINE) or "", built_in=built_in)
+        found = netconsole_parameters(lambda path: self._text(path) or "", self._names, built_in=built_in)
         return [parameter.as_dict() for parameter in found]
 
     def _console(self, words: Sequence[tuple[str, str | None]]) -> dict[str, Any]:

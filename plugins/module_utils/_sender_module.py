@@ -71,7 +71,8 @@ def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
     with locked(os.path.dirname(DECLARATION)):
         was_stored = read_json(DECLARATION)
         planned = _plan(without_former(declaration, was_stored))
-        stored = {**document(module.params), "before": _before(planned, was_stored)}
+        before = state_before(planned, was_stored, loaded=Configfs().loaded())
+        stored = {**document(module.params), "before": before}
         node = plan_present(stored, watch=module.params["watch"], files=files, early=_early(module, planned, files))
         if not module.check_mode:
             applied = _apply(planned)
@@ -91,7 +92,7 @@ def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
     goes = module.params["state"] == "absent"
     stored = read_json(DECLARATION) or {}
     declaration = (
-        _goodbye(module.params, stored) if goes else without_former(declaration_from_options(module.params), stored)
+        goodbye(module.params, stored) if goes else without_former(declaration_from_options(module.params), stored)
     )
     node = plan_absent(files=files)
     applied = None
@@ -133,15 +134,17 @@ def without_former(declaration: Declaration, stored: Mapping[str, Any] | None) -
     )
 
 
-def _goodbye(options: Mapping[str, Any], stored: Mapping[str, Any]) -> Declaration:
+def goodbye(options: Mapping[str, Any], stored: Mapping[str, Any]) -> Declaration:
     """Everything that was declared here goes; what was before comes back, as far as it was written down."""
     names = {target["name"] for target in (*stored.get("targets", []), *(options["targets"] or []))}
-    return declaration_from_options(
+    before = stored.get("before", {})
+    declaration = declaration_from_options(
         {
             "targets": [{"name": name, "state": "absent"} for name in sorted(names)],
-            "console_loglevel": stored.get("before", {}).get("console_loglevel"),
+            "console_loglevel": before.get("console_loglevel"),
         }
     )
+    return replace(declaration, panic_timeout=before.get("panic_timeout"))
 
 
 def _early(module: AnsibleModule, planned: Plan, files: Files) -> list[Entry] | None:
@@ -157,12 +160,14 @@ def _plan(declaration: Declaration) -> Plan:
     return plan(declaration, configfs=Configfs(), console=ConsoleLoglevel(), network=host_network())
 
 
-def _before(planned: Plan, stored: Mapping[str, Any] | None) -> dict[str, int]:
-    """What the host had before the first run, for state absent: written down once."""
+def state_before(planned: Plan, stored: Mapping[str, Any] | None, *, loaded: bool) -> dict[str, int]:
+    """What the host had before the first run, for state absent: written down once. ``loaded``: the kernel's module."""
     known: dict[str, int] = dict((stored or {}).get("before", {}))
-    known.setdefault("netconsole_loaded", Configfs().loaded())
+    known.setdefault("netconsole_loaded", loaded)
     if planned.console_loglevel is not None:
         known.setdefault("console_loglevel", planned.console_loglevel[0])
+    if planned.panic_timeout is not None and planned.panic_timeout[0]:
+        known.setdefault("panic_timeout", planned.panic_timeout[0])
     return known
 
 

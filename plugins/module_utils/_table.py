@@ -6,9 +6,31 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 NAMED_IN_SUM = 10
+
+Row = Mapping[str, Any]
+
+
+def fleet_table(
+    rows: Sequence[Row],
+    *,
+    header: Sequence[str],
+    cells: Callable[[Row], Sequence[str]],
+    right: str,
+    limit: int,
+    more: Callable[[Sequence[Row]], str],
+) -> list[str]:
+    """A row of cells for each that is not ``ok``, and for the rest as long as they are no more than ``limit``.
+
+    ``right`` is the column that is aligned to the right, ``more`` has the words for those that are left out.
+    """
+    fine = [row for row in rows if row["ok"]]
+    hidden = fine[limit:]
+    shown = [row for row in rows if not row["ok"]] + fine[:limit] if hidden else rows
+    lines = aligned([header, *(cells(row) for row in shown)], right=[header.index(right)])
+    return [*lines, f"... and {len(hidden)} more {more(hidden)}"] if hidden else lines
 
 
 def aligned(lines: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:

@@ -19,7 +19,7 @@ from ._rtnetlink import Event
 DEBOUNCE = 0.2  # after the last event: a change of the network comes as a burst
 LONGEST_DEBOUNCE = 1.0  # after the first event: an endless burst holds nothing up
 DISTANCE = 0.5  # between two runs
-FIRST_RETRY, SLOWEST_RETRY = 2.0, 300.0  # while a target cannot be made as declared
+FIRST_RETRY, SLOWEST_RETRY = 1.0, 300.0  # while a target cannot be made as declared
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,13 @@ class Interest:
     def update(self, paths: Mapping[str, Path], *, receivers: Collection[str], failing: Collection[str]) -> None:
         self.paths, self.receivers, self.failing = paths, receivers, failing
 
-    def neighbours(self) -> frozenset[str]:
-        """The addresses whose neighbour events can matter."""
-        return frozenset({path.neighbour for path in self.paths.values()} | set(self.receivers))
+    def neighbours(self) -> dict[str, str]:
+        """The addresses whose neighbour events can matter, each with the MAC address that is no news, "" for none."""
+        macs: dict[str, set[str]] = {receiver: set() for receiver in self.receivers}
+        for path in self.paths.values():
+            macs.setdefault(path.neighbour, set()).add(path.remote_mac)
+        # While a target fails, also the word that a neighbour is there as ever is a reason to try again.
+        return {address: known.pop() if len(known) == 1 and not self.failing else "" for address, known in macs.items()}
 
     def counts(self, event: Event) -> bool:
         """Whether the event can change what the targets have to be. Remembers links and addresses."""

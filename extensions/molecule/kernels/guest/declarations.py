@@ -54,7 +54,8 @@ def _whole(case: Case, *, asking: bool) -> Check:
 
     def check(ground: Ground) -> None:
         _start(ground, case)
-        wrong = try_case(case, ground.host(**({} if asking else {"network": NETWORK})))
+        network = {} if asking else {"network": NETWORK}
+        wrong = try_case(case, ground.host(silent=partial(ground.silent, boot=case.boot), **network))
         if wrong:
             raise WrongError("; ".join([case.seed, *wrong]))
 
@@ -74,7 +75,7 @@ def _killed(number: int) -> Check:
             if status != -signal.SIGKILL:
                 raise WrongError(f"{case.seed}: the child ended with {status} instead of being killed at step {step}")
             host.run(case.options)
-            wrong = converged(case, host, before, lost[step])
+            wrong = converged(case, host, before)
             wrong += [f"a second run would: {action}" for action in host.plan(case.options).actions]
             if wrong:
                 raise WrongError(

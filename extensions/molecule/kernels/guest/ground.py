@@ -25,6 +25,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import (
     DEVICES,
     NEIGHBOUR_MAC,
+    BootStart,
     Device,
     Host,
     Offer,
@@ -68,6 +69,7 @@ class Ground:
         if not Configfs().mounted():
             Configfs().mount()
         self.files.write("/proc/sys/kernel/printk_devkmsg", "on\n")
+        shell("ip link delete kb0 2>/dev/null || true")  # left by a run that was cut off
         self.unplug = {device.name: self.plug(device) for device in DEVICES}
         self.offer = self._offer()
 
@@ -92,7 +94,10 @@ class Ground:
     # -- the kernel -------------------------------------------------------------------------------------------------
 
     def fresh(self, parameter: str = "", *, console_loglevel: int = 7, panic: int = 0) -> None:
-        """No target at all but those of the module's parameter."""
+        """No target at all but those of the module's parameter, and every device."""
+        for device in DEVICES:
+            if not os.path.exists(f"/sys/class/net/{device.name}"):
+                self.unplug[device.name] = self.plug(device)
         for name in self.configfs_names():
             Configfs().remove(name)
         shell("modprobe -r netconsole")
@@ -109,9 +114,9 @@ class Ground:
     def say(self, text: str, count: int = 1) -> list[Datagram]:
         """Write a message into the kernel's log and return what arrives of it, at every receiver."""
         self.number += 1
-        marker = f"kernels-{self.number}-"
+        marker = f"kernels-{os.getpid()}-{self.number}-"  # boot targets send older lines, too
         with open("/dev/kmsg", "wb", buffering=0) as log:
-            log.write(f"<0>{marker}{text}".encode())
+            log.write(f"<0>{marker}{text}\n".encode())  # without a line feed the kernel would wait for more of it
         return self.wire.await_heard(marker, count)
 
     def _offer(self) -> Offer:
@@ -145,8 +150,14 @@ class Ground:
         }
         return Host(**{**values, **changed})
 
-    def silent(self, states: Iterable[TargetState]) -> list[str]:
-        """Those of the targets of which nothing arrives; and what arrives that nobody is to send."""
+    def silent(self, states: Iterable[TargetState], boot: Iterable[BootStart] = ()) -> list[str]:
+        """Those of the targets of which nothing arrives; and what arrives that nobody is to send.
+
+        The targets of the boot parameter send without being seen in configfs until somebody asks for them.
+        """
+        unseen = [
+            (one.device, one.local_ip, one.local_port, one.remote_ip, one.remote_port, NEIGHBOUR_MAC) for one in boot
+        ]
         sending: dict[tuple[object, ...], list[str]] = {}
         for state in states:
             if state.enabled:
@@ -163,6 +174,9 @@ class Ground:
                 datagram.destination_mac,
             )
             names_left = sending.setdefault(key, [])
+            if not names_left and key in unseen:
+                unseen.remove(key)
+                continue
             if not names_left:
                 return [f"nobody's: {datagram}"]
             names_left.pop()

@@ -178,7 +178,7 @@ def torture(ground: Ground) -> None:
     def chatter() -> None:
         with open("/dev/kmsg", "wb", buffering=0) as log:
             while not over.wait(0.005):
-                log.write(b"<5>torture")
+                log.write(b"<5>torture\n")
 
     talker = threading.Thread(target=chatter)
     talker.start()
@@ -208,7 +208,8 @@ def resume(ground: Ground) -> None:
     planned = ground.host().plan({"targets": [LOG1]})
     must("log1" in planned.failures, f"nothing said of it: {planned}")
     ground.host().apply(planned)
-    must(ground.state("log1") == was, "a target that cannot be had now was touched")
+    after = ground.state("log1")
+    must(after == was, f"a target that cannot be had now was touched: {was} is now {after}")
     ground.unplug[NC0.name] = ground.plug(NC0)
     if ground.version >= (7, 0):
         soon("the kernel resumes by itself, which the run did not cancel", lambda: ground.state("log1").enabled)

@@ -36,15 +36,36 @@ def kernel_times(pattern: str) -> list[float]:
     return [float(match.group(1)) for match in found if match]
 
 
+def journal() -> list[str]:
+    """What the service said in this boot, with the kernel's clock."""
+    shown = output(
+        "journalctl", "--boot", "--unit=netconsole-sender", "--output=short-monotonic", "--no-pager", "--quiet"
+    )
+    return shown.splitlines()
+
+
+def sending(lines: list[str]) -> dict[str, float]:
+    """When the service said of each target for the first time that it sends."""
+    found: dict[str, float] = {}
+    for line in lines:
+        match = re.match(r"\[ *([0-9.]+)\] .*?\]: ([^ ]+): (made: sends|enabled 0 -> 1|enabled)", line)
+        if match:
+            found.setdefault(match.group(2), float(match.group(1)))
+    return found
+
+
 def main() -> None:
     """Print it."""
     reached = multi_user()
     targets = {path.name: (path / "enabled").read_text(encoding="ascii").strip() == "1" for path in TARGETS.iterdir()}
+    said = journal()
     print(
         json.dumps(
             {
                 "multi_user": reached,
                 "root_mounted": kernel_times(r"EXT4-fs \(vda\): mounted filesystem")[0],
+                "journal": said,
+                "sending": sending(said),
                 "started": kernel_times("netconsole: network logging started"),
                 "targets": targets,
             }

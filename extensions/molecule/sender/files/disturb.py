@@ -59,7 +59,7 @@ class Ticks(threading.Thread):
         log = os.open("/dev/kmsg", os.O_WRONLY)
         for number in itertools.count(self.first):
             self.times.append(clock())
-            os.write(log, f"<5>lab tick {number}".encode())
+            os.write(log, f"<5>lab tick {number}\n".encode())
             time.sleep(max(0.0, INTERVAL - (clock() - self.times[-1])))
 
     def at(self, moment: float) -> int:

@@ -18,6 +18,8 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.hos
 from ansible_collections.fleet.netconsole.plugins.module_utils._command import CompletedCommand
 
 KERNELS = ("6.12.1", "6.12.2")
+# What the real shell answered (status, output, errors), by its words and the files that they can be about.
+SHELL_SAID: dict[tuple[object, ...], tuple[int, str, str]] = {}
 
 
 class FakeBootHost(Host):
@@ -42,15 +44,10 @@ class FakeBootHost(Host):
         content = self.read(path)
         return None if content is None else content.decode("latin-1")
 
-    def tree(self):
-        """Every file below the root and its content, to compare before and after."""
-        return {
-            os.path.relpath(os.path.join(folder, name), self.root): self.read(
-                "/" + os.path.relpath(os.path.join(folder, name), self.root)
-            )
-            for folder, _folders, names in os.walk(self.root)
-            for name in names
-        }
+    def tree(self, top=""):
+        """Every file below the root, or below one folder of it, and its content, to compare before and after."""
+        paths = (f"{folder}/{name}" for folder, _folders, names in os.walk(f"{self.root}/{top}") for name in names)
+        return {path[len(self.root) :].lstrip("/"): self.read(path[len(self.root) :]) for path in sorted(paths)}
 
     def run(self, argv, *, package):
         if argv[0] == "sh":
@@ -60,10 +57,15 @@ class FakeBootHost(Host):
         return CompletedCommand(*result) if result else CompletedCommand(0, "", "")
 
     def shell(self, argv):
-        """The real shell, with the host's folders below the root."""
-        moved = [re.sub(r"(?<![\w}.])/(etc|usr/share)/", rf"{self.root}/\1/", part) for part in argv]
-        done = subprocess.run(moved, capture_output=True, check=False)
-        return CompletedCommand(done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1"))
+        """The real shell, with the host's folders below the root. It is asked once about the same files."""
+        question = (*argv, *self.tree("etc").items(), *self.tree("usr/share").items())
+        if question not in SHELL_SAID:
+            moved = [re.sub(r"(?<![\w}.])/(etc|usr/share)/", rf"{self.root}/\1/", part) for part in argv]
+            done = subprocess.run(moved, capture_output=True, check=False)
+            out, err = (text.decode("latin-1").replace(self.root, "ROOT") for text in (done.stdout, done.stderr))
+            SHELL_SAID[question] = (done.returncode, out, err)
+        status, out, err = SHELL_SAID[question]
+        return CompletedCommand(status, out.replace("ROOT", self.root), err.replace("ROOT", self.root))
 
 
 def update_grub(host, argv):

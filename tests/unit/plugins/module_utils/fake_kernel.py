@@ -17,6 +17,7 @@ import os
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import CONFIGFS, PRINTK, ROOT, Files
 
@@ -110,6 +111,22 @@ class Target:
     switches: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(SWITCHES, False))
     silent: bool = False  # reads enabled=1 and sends nothing: the fault of old kernels
     by_mac: bool = False  # bound to a device's MAC address at boot
+
+
+@lru_cache(maxsize=None)
+def address_text(packed: bytes) -> str:
+    return str(ipaddress.ip_address(packed))
+
+
+@lru_cache(maxsize=None)
+def attribute_files(profile: Profile) -> tuple[str, ...]:
+    """What ls shows of a target."""
+    files = ["enabled", "extended", "dev_name", "local_port", "remote_port", "local_ip", "remote_ip"]
+    files += ["local_mac", "remote_mac"]
+    files += ["release"] if profile.release_attribute else []
+    files += ["transmit_errors"] if profile.transmit_errors else []
+    files += ["userdata"] if profile.userdata_keys else []
+    return tuple(sorted(files))
 
 
 def in_aton(text: str) -> bytes:
@@ -248,25 +265,13 @@ class FakeKernel(Files):
         parts = self._parts(path)
         target = self._target(parts[0])
         if len(parts) == 1:
-            files = [
-                "enabled",
-                "extended",
-                "dev_name",
-                "local_port",
-                "remote_port",
-                "local_ip",
-                "remote_ip",
-                "local_mac",
-                "remote_mac",
-            ]
-            files += ["release"] if self.profile.release_attribute else []
-            files += ["transmit_errors"] if self.profile.transmit_errors else []
-            files += ["userdata"] if self.profile.userdata_keys else []
-            return sorted(files)
+            return list(attribute_files(self.profile))
         assert parts[1:] == ["userdata"], path
         return sorted([*target.userdata, *(SWITCHES if self.profile.switches else ())])
 
     def read(self, path: str) -> str:
+        if path.startswith(ROOT):
+            return self._read_target(path)
         if path == PRINTK:
             return "\t".join(map(str, self.printk)) + "\n"
         if path == "/proc/mounts":
@@ -278,11 +283,12 @@ class FakeKernel(Files):
         if path == "/proc/consoles":
             flags = "E N p a" if self.profile.nbcon else "E   p a"
             return f"tty0                 -WU (EC  p  )    4:7\nnetcon0              -W- ({flags})\n"
-        if not path.startswith(ROOT):
-            assert path in ENGINE_READS or path in self.texts, f"the engine read {path}"
-            if path not in self.texts:
-                raise OSError(errno.ENOENT, "no such file", path)
-            return self.texts[path]
+        assert path in ENGINE_READS or path in self.texts, f"the engine read {path}"
+        if path not in self.texts:
+            raise OSError(errno.ENOENT, "no such file", path)
+        return self.texts[path]
+
+    def _read_target(self, path: str) -> str:
         parts = self._parts(path)
         target = self._target(parts[0])
         if parts[1:2] == ["userdata"]:
@@ -292,10 +298,10 @@ class FakeKernel(Files):
             assert parts[3:] == ["value"], path
             return target.userdata[parts[2]] + "\n"
         attribute = parts[1]
-        assert attribute in self.names(posixpath.dirname(path)), path
+        assert len(parts) == 2 and attribute in attribute_files(self.profile), path
         if attribute in ("local_ip", "remote_ip"):
             raw = getattr(target, attribute)
-            return f"{ipaddress.ip_address(raw if target.ipv6 else raw[:4])}\n"
+            return f"{address_text(raw if target.ipv6 else raw[:4])}\n"
         if attribute == "local_mac":
             return "52:54:00:00:00:01\n" if target.enabled else "ff:ff:ff:ff:ff:ff\n"
         if attribute == "transmit_errors":
@@ -451,7 +457,7 @@ class FakeKernel(Files):
                     sibling.silent = True
 
     def _write_attribute(self, name: str, target: Target, attribute: str, text: str) -> None:
-        assert attribute in self.names(f"{ROOT}/{name}"), f"{attribute} is not on this kernel"
+        assert attribute in attribute_files(self.profile), f"{attribute} is not on this kernel"
         if target.enabled:
             self.log.append(f"netconsole: target ({name}) is enabled, disable to update parameters")
             raise OSError(errno.EINVAL, "invalid")

@@ -12,7 +12,7 @@ What is expected is worked out here from the options alone, not by the engine's 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import (
@@ -561,21 +561,10 @@ def outcome(case: Case, host: Host, before: Mapping[str, TargetState], *, rememb
     return wrong
 
 
-def converged(case: Case, host: Host, before: Mapping[str, TargetState], lost: Sequence[str]) -> list[str]:
-    """Whether the run after one that was killed instead of the call ``lost`` makes the host what it has to be.
-
-    Two things no run can know of one that was killed, and they are left out: that it had just stopped a target, which
-    silences its siblings where a kernel has that fault; and that it was switching a sibling that is not its own off and
-    on again for that reason.
-    """
-    if tuple(lost[:1]) == ("write",) and lost[1].endswith("/enabled"):
-        name = lost[1].split("/")[-2]
-        state = host.targets().get(name)
-        if state is not None and name in before and name not in expect(case, host.offer, before).present:
-            same = {"enabled": state.enabled, "local_mac": state.attributes["local_mac"]}
-            before = {**before, name: replace(before[name], attributes={**before[name].attributes, **same})}
-    wrong = outcome(case, host, before, remembered=False)
-    return [what for what in wrong if not (host.offer.siblings_stop and what.startswith(SILENT))]
+def converged(case: Case, host: Host, before: Mapping[str, TargetState]) -> list[str]:
+    """Whether the run after one that was killed makes the host what it has to be, and leaves no mark."""
+    marks = Configfs(files=host.files).resume_marks()
+    return [*outcome(case, host, before, remembered=False), *_unequal("marks", marks, [])]
 
 
 def _declared(case: Case, name: str) -> tuple[str, ...]:

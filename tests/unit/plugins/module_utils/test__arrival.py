@@ -380,6 +380,7 @@ def test_least_severe(console_loglevel, words):
     assert least_severe(console_loglevel) == words
 
 
+@pytest.mark.once
 def test_thousands_of_probes(world):
     hosts = [f"web{number}" for number in range(1000)]
     for host in hosts:

@@ -286,6 +286,7 @@ def test_when_a_sender_was_last_seen(folder, store):
     assert store.last_change == {"web1": NOW - 100, "unknown/192.0.2.12": NOW - 200}
 
 
+@pytest.mark.once
 def test_time_grows_with_the_senders_and_not_with_their_square(tmp_path):
     few, many = 200, 2000
 

@@ -65,6 +65,7 @@ def test_any_value_that_gets_through_grub_reaches_the_kernel():
         assert (word.name, word.value) == (parameter.name, parameter.value)
 
 
+@pytest.mark.once
 def test_a_drop_in_says_to_the_real_shell_what_was_meant():
     words = [f"p={parameter.value}" for parameter in _parameters(150, PRINTABLE)]
     for start in ('X="quiet"\n', "X='quiet'\n", "X=quiet\n", 'Y=1\nX="$Y"\n'):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_targets import (
-    BootParameter,
     attach_boot_targets,
     attachable,
     boot_parameters,
@@ -30,6 +29,7 @@ A, B = "@192.0.2.15/eth0,6666@192.0.2.10/", "+@/eth1,@192.0.2.11/52:54:00:00:00:
         pytest.param({"/proc/cmdline": f'ro netconsole="{A};{B}"'}, [("/proc/cmdline", f"{A};{B}")], id="quoted value"),
         pytest.param({"/proc/cmdline": f'"netconsole={A};{B}" ro'}, [("/proc/cmdline", f"{A};{B}")], id="quoted word"),
         pytest.param({"/proc/cmdline": "netconsole= xnetconsole=a@/,b"}, [], id="empty, and another's"),
+        pytest.param({"/proc/cmdline": f"ro -- netconsole={A}"}, [], id="an argument of init"),
         pytest.param(
             {"/etc/modprobe.d/a.conf": f"# x\noptions netconsole oops_only=1 netconsole={A}\n"},
             [("/etc/modprobe.d/a.conf", A)],
@@ -64,11 +64,6 @@ def test_parameters(texts: dict[str, str], found: list[tuple[str, str]]) -> None
     kernel.texts.clear()
     kernel.texts.update(texts)
     assert [(parameter.source, parameter.value) for parameter in boot_parameters(kernel)] == found
-
-
-def test_the_targets_that_a_kernel_can_read() -> None:
-    (target,) = BootParameter("x", f"garbage;{A};").targets()
-    assert target.remote_ip == "192.0.2.10"
 
 
 def test_boot_targets_are_attached_and_send_on_what_was_made_by_looking_goes() -> None:

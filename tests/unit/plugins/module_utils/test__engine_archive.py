@@ -23,6 +23,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._engine_archive i
 )
 
 SOURCES = engine_sources()
+WHOLE = archive(SOURCES)
 
 
 def run(path: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -56,7 +57,7 @@ def without_byte_code(content: bytes) -> bytes:
 )
 def test_it_starts(tmp_path: Path, change, words: tuple[str, ...], status: int, said: str) -> None:
     path = tmp_path / "engine.pyz"
-    path.write_bytes(change(archive(SOURCES)))
+    path.write_bytes(change(WHOLE))
     done = run(path, *words)
     assert (done.returncode, said in done.stdout + done.stderr) == (status, True), done.stderr
 
@@ -67,7 +68,7 @@ def test_it_holds_every_file_that_is_imported_and_no_ansible() -> None:
 
 
 def test_equal_sources_are_equal_and_others_are_not() -> None:
-    assert archived_digest(archive(SOURCES)) == digest(SOURCES)
+    assert archived_digest(WHOLE) == digest(SOURCES)
     assert digest({**SOURCES, MAIN: SOURCES[MAIN] + "\n"}) != digest(SOURCES)
 
 

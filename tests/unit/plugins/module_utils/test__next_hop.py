@@ -631,6 +631,7 @@ FIB, FIB_6 = (
     ["-json", "-4", "route", "get", "203.0.113.10", "fibmatch"],
     ["-json", "-6", "route", "get", "2001:db8:0:3::10", "fibmatch"],
 )
+FIB_OIF = ["-json", "-4", "route", "get", "203.0.113.10", "oif", "eth0"]
 HOP_0 = _hop("203.0.113.10", "eth0", "192.0.2.11", NEIGHBOUR0, "192.0.2.1")
 HOP_1 = _hop("203.0.113.10", "eth1", "198.51.100.11", NEIGHBOUR1, "198.51.100.1")
 HOP_0_6 = _hop("2001:db8:0:3::10", "eth0", "2001:db8:0:1::11", NEIGHBOUR0, "2001:db8:0:1::1")
@@ -652,8 +653,29 @@ EQUAL: dict[str, tuple[NextHop, list[Any], list[NextHop]]] = {
     "one of them without carrier": (HOP_1, [(FIB, FIBMATCH % '"linkdown"'), "neigh gateway eth1"], [HOP_1]),
     "one of them unknown": (
         HOP_1,
-        [(FIB, FIBMATCH % ""), "neigh empty 192.0.2.1", "neigh gateway eth1"],
+        [
+            (FIB, FIBMATCH % ""),
+            "neigh empty 192.0.2.1",
+            "link eth0",
+            "provoke 192.0.2.1 eth0",
+            *["neigh empty 192.0.2.1"] * 6,
+            "neigh gateway eth1",
+        ],
         [HOP_1],
+    ),
+    "one of them not in the cache any more": (
+        HOP_1,
+        [
+            (FIB, FIBMATCH % ""),
+            "neigh empty 192.0.2.1",
+            "link eth0",
+            "provoke 192.0.2.1 eth0",
+            "neigh empty 192.0.2.1",
+            "neigh gateway",
+            (FIB_OIF, '[{"dst":"203.0.113.10","gateway":"192.0.2.1","dev":"eth0","prefsrc":"192.0.2.11","flags":[]}]'),
+            "neigh gateway eth1",
+        ],
+        [HOP_0, HOP_1],
     ),
     "a gateway of the other family": (
         _hop("203.0.113.10", "eth0", "192.0.2.11", NEIGHBOUR0, "fe80::1"),

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, Mapping
 
 import pytest
 
+from ansible_collections.fleet.netconsole.plugins.module_utils import _node_service
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Value
 from ansible_collections.fleet.netconsole.plugins.module_utils._early import (
     DRACUT,
@@ -19,6 +21,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._early import (
     STAMP,
     early_entries,
 )
+from ansible_collections.fleet.netconsole.plugins.module_utils._engine_archive import archive
 from ansible_collections.fleet.netconsole.plugins.module_utils._node_files import Entry, NodeError
 from ansible_collections.fleet.netconsole.plugins.module_utils._node_service import (
     NodePlan,
@@ -62,6 +65,21 @@ ATTRIBUTES: dict[str, Value] = {
     "remote_mac": "52:54:00:00:00:01",
     "extended": True,
 }
+
+
+@lru_cache(maxsize=None)
+def archive_of(sources: tuple[tuple[str, str], ...]) -> bytes:
+    return archive(dict(sources))
+
+
+@pytest.fixture(autouse=True)
+def archive_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's archive is the real one, but equal sources are compiled only once for all tests."""
+
+    def remembered(sources: Mapping[str, str]) -> bytes:
+        return archive_of(tuple(sorted(sources.items())))
+
+    monkeypatch.setattr(_node_service, "archive", remembered)
 
 
 def node(*, active: str = "inactive") -> FakeNode:

@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._address import AddressError
-from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConfigfsError, ConsoleLoglevel
+from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import (
+    ROOT,
+    Configfs,
+    ConfigfsError,
+    ConsoleLoglevel,
+    Files,
+    ResumeMark,
+)
 from ansible_collections.fleet.netconsole.plugins.module_utils._declaration import (
     Declaration,
     DeclarationError,
@@ -41,6 +48,7 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_k
     FakeKernel,
     Interface,
 )
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import Interrupted
 
 GATEWAY_MAC = "52:54:00:00:00:fe"
 
@@ -251,6 +259,72 @@ class TestEveryKernel:
                 assert (target.name in kernel.target_table) == target.present
                 assert not target.present or kernel.sends(target.name) == target.enabled
             assert kernel.sends("theirs")
+
+
+class Killed(BaseException):
+    """No handler of the engine's own catches it: what happens to a process that is killed."""
+
+
+def killed() -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("profile", ["5.10", "6.12"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(DeclaredTarget(name="log1", present=False), id="removed"),
+        pytest.param(DeclaredTarget(name="log1", remote_ip="192.0.2.10", enabled=False), id="switched off"),
+        pytest.param(DeclaredTarget(name="log1", remote_ip="192.0.2.10", dev_name="eth1"), id="to another interface"),
+        pytest.param(DeclaredTarget(name="log1", remote_ip="192.0.2.10", remote_port=6667), id="changed"),
+    ],
+)
+@pytest.mark.parametrize("siblings", [("theirs",), ("theirs", "others")], ids=["one sibling", "two siblings"])
+def test_a_run_that_is_killed_anywhere_leaves_no_sibling_silent_after_the_next(
+    profile: str, wanted: DeclaredTarget, siblings: tuple[str, ...]
+) -> None:
+    """Where stopping a target silences its siblings, the kernel still shows them as enabled: the mark tells."""
+
+    def host() -> FakeKernel:
+        kernel = FakeKernel(profile)
+        run(kernel, LOG1)
+        for number, name in enumerate(siblings):
+            kernel.foreign(name, enabled=True, remote_ip=f"192.0.2.{20 + number}", local_ip="192.0.2.15")
+        return kernel
+
+    def reconcile(files: Files) -> None:
+        configfs, console = Configfs(files=files), ConsoleLoglevel(files=files)
+        declaration = Declaration(targets=(wanted,))
+        steps = plan(declaration, configfs=configfs, console=console, network=NETWORK)
+        assert not apply(steps, configfs=configfs, console=console).failures
+
+    counted = Interrupted(host(), at=-2, happens=killed)
+    reconcile(counted)
+    assert counted.count >= 3
+    for step in range(counted.count):
+        kernel = host()
+        before = {name: dict(vars(kernel.target_table[name])) for name in siblings}
+        files = Interrupted(kernel, at=step, happens=killed)
+        with pytest.raises(Killed):
+            reconcile(files)
+        reconcile(kernel)
+        assert all(kernel.sends(name) for name in siblings), f"killed before {files.last}"
+        assert {name: vars(kernel.target_table[name]) for name in siblings} == before
+        assert set(kernel.target_table) == {*siblings, *(["log1"] if wanted.present else [])}
+        assert planned(kernel, wanted).actions == ()
+
+
+def test_a_mark_of_a_sibling_that_is_gone_is_taken_away() -> None:
+    kernel = FakeKernel("5.10")
+    run(kernel, LOG1)
+    kernel.make_directory(f"{ROOT}/{ResumeMark('eth0', 'gone').name}")
+    steps, applied = run(kernel, LOG1)
+    assert [action.kind for action in steps.actions] == [RESUME]  # whoever is left there may be silent
+    assert list(applied.failures) == [] and set(kernel.target_table) == {"log1"}
+    run(kernel, DeclaredTarget(name="log1", present=False))
+    kernel.make_directory(f"{ROOT}/{ResumeMark('eth0', 'gone').name}")
+    run(kernel, DeclaredTarget(name="log1", present=False))
+    assert kernel.target_table == {}
 
 
 def random_declaration(source: random.Random, kernel: FakeKernel) -> tuple[DeclaredTarget, ...]:

@@ -19,7 +19,8 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._rtnetlink import
 )
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_rtnetlink.json").read_text(encoding="utf-8"))
-NEIGHBOUR = "ip neigh add 192.0.2.78 dev lab-d0 lladdr 52:54:00:00:00:99 nud reachable"
+MAC = "52:54:00:00:00:99"
+NEIGHBOUR = f"ip neigh add 192.0.2.78 dev lab-d0 lladdr {MAC} nud reachable"
 NEIGHBOUR6 = "ip -6 neigh add 2001:db8:7::2 dev lab-d0 lladdr 52:54:00:00:00:98 nud stale"
 ROUTE = "ip route add 198.51.100.0/24 via 192.0.2.78 dev lab-d0"
 
@@ -99,9 +100,9 @@ def test_garbage_after_a_message_is_passed_over() -> None:
 # -- the filter, run as the kernel runs classic BPF (Documentation/networking/filter.rst)
 
 
-def run_filter(addresses: list[str], message: bytes) -> bool:
+def run_filter(neighbours: dict[str, str], message: bytes) -> bool:
     """Whether the kernel would pass the message on."""
-    program = neighbour_filter(addresses)
+    program = neighbour_filter(neighbours)
     accumulator, at = 0, 0
     while True:
         code, if_true, if_false, operand = program[at]
@@ -131,4 +132,24 @@ def run_filter(addresses: list[str], message: bytes) -> bool:
     ],
 )
 def test_the_kernel_passes_over_neighbours_of_others(command: str, addresses: list[str], passed: bool) -> None:
-    assert {run_filter(addresses, bytes.fromhex(text)) for text in RECORDED[command]} == {passed}
+    neighbours = dict.fromkeys(addresses, "")
+    assert {run_filter(neighbours, bytes.fromhex(text)) for text in RECORDED[command]} == {passed}
+
+
+@pytest.mark.parametrize(
+    ("command", "neighbours", "passed"),
+    [
+        pytest.param(NEIGHBOUR, {"192.0.2.78": MAC}, False, id="as ever"),
+        pytest.param(NEIGHBOUR, {"192.0.2.1": "", "192.0.2.78": MAC, "2001:db8::1": MAC}, False, id="one of several"),
+        pytest.param(NEIGHBOUR, {"192.0.2.78": "52:54:00:00:00:01"}, True, id="another MAC address"),
+        pytest.param(NEIGHBOUR, {"192.0.2.78": f"02{MAC[2:]}"}, True, id="other by its first octet"),
+        pytest.param(NEIGHBOUR6, {"2001:db8:7::2": "52:54:00:00:00:98"}, False, id="IPv6, as ever"),
+        pytest.param(NEIGHBOUR6, {"2001:db8:7::2": MAC}, True, id="IPv6, another MAC address"),
+        pytest.param(NEIGHBOUR6, {"192.0.2.78": MAC}, False, id="another neighbour"),
+        pytest.param("ip neigh change 192.0.2.78 dev lab-d0 nud failed", {"192.0.2.78": MAC}, True, id="failed"),
+        pytest.param("ip neigh del 192.0.2.78 dev lab-d0", {"192.0.2.78": MAC}, True, id="gone"),
+    ],
+)
+def test_a_neighbour_that_is_as_ever_wakes_nobody(command: str, neighbours: dict[str, str], passed: bool) -> None:
+    messages = [bytes.fromhex(text) for text in RECORDED[command]]
+    assert any(run_filter(neighbours, message) for message in messages) is passed

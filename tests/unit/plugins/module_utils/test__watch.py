@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._rtnetlink import Event
@@ -82,8 +84,28 @@ def test_an_address_that_comes_back_counts_again() -> None:
     assert [watched.counts(address("192.0.2.15", gone=gone)) for gone in (True, False, False)] == [True, True, False]
 
 
-def test_the_neighbours_are_the_next_hop_and_the_receivers() -> None:
-    assert interest().neighbours() == {GATEWAY, "203.0.113.9"}
+@pytest.mark.parametrize(
+    ("paths", "failing", "neighbours"),
+    [
+        pytest.param({"log1": PATH}, (), {GATEWAY: MAC, "203.0.113.9": ""}, id="a gateway"),
+        pytest.param({"log1": PATH}, ("log1",), {GATEWAY: "", "203.0.113.9": ""}, id="failing: all is news"),
+        pytest.param(
+            {"log1": replace(PATH, neighbour="203.0.113.9")}, (), {"203.0.113.9": MAC}, id="on the same segment"
+        ),
+        pytest.param(
+            {"log1": PATH, "log2": replace(PATH, dev_name="eth1", remote_mac=OTHER_MAC)},
+            (),
+            {GATEWAY: "", "203.0.113.9": ""},
+            id="two of one address",
+        ),
+    ],
+)
+def test_the_neighbours_are_the_next_hop_and_the_receivers(
+    paths: dict[str, Path], failing: tuple[str, ...], neighbours: dict[str, str]
+) -> None:
+    watched = Interest()
+    watched.update(paths, receivers={"203.0.113.9"}, failing=failing)
+    assert watched.neighbours() == neighbours
 
 
 def scheduled(*events: float, refresh: float = 0.0, ran: float = 100.0, failing: bool = False) -> Schedule:
@@ -118,7 +140,7 @@ def test_the_distance_of_retries_grows_up_to_a_bound_and_ends_with_success() -> 
     for _number in range(12):
         schedule.ran(0.0, failing=True)
         distances.append(schedule.due())
-    assert distances[:4] == [2.0, 4.0, 8.0, 16.0] and distances[-1] == SLOWEST_RETRY
+    assert distances[:4] == [1.0, 2.0, 4.0, 8.0] and distances[-1] == SLOWEST_RETRY
     schedule.ran(0.0, failing=False)
     assert schedule.due() is None
 
