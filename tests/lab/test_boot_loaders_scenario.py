@@ -117,7 +117,7 @@ def test_fill_leaves_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert room == 0
 
 
-def grub_words(*words: object, collections: Path) -> str:
+def grub_words(*words: str | Path, collections: Path) -> str:
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections)}
     command = [sys.executable, FILES / "grub_words.py", *words]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
