@@ -120,9 +120,9 @@ def equal_next_hops(hop: NextHop, *, system: System = SYSTEM) -> list[NextHop]:
     """The next hops of the route to a receiver that the kernel takes for as good as the one found (ECMP), that one too.
 
     Only those that have a MAC address. One that nothing on the host has used lately is no longer in the neighbour cache
-    (netconsole itself does not use it), so it is asked, and not waited for long. Empty where the route has one next hop. The kernel chooses
-    among them by addresses and by a secret of this boot, so its choice may be another one after a reboot or when a
-    next hop came or went: whoever uses one of them already has no reason to change.
+    (netconsole itself does not use it), so it is asked, and not waited for long. Empty where the route has one next
+    hop. The kernel chooses among them by addresses and by a secret of this boot, so its choice may be another one after
+    a reboot or when a next hop came or went: whoever uses one of them already has no reason to change.
     """
     family = ip_family(hop.remote_ip)
     try:

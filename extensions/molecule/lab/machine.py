@@ -75,8 +75,8 @@ def accelerator(*, kvm: bool) -> list[str]:
 
 def clock_words(*, kvm: bool) -> list[str]:
     """Kernel words for the clock."""
-    # The emulated TSC is calibrated while others use the processor, and drifts; the HPET is the host's own clock. The kernel
-    # gives up when the timer does not tick while it looks: no wonder on a busy host.
+    # The emulated TSC is calibrated while others use the processor, and drifts; the HPET is the host's own clock. And a
+    # kernel gives up when the timer does not tick while it looks, which is no wonder on a busy host.
     return [] if kvm else ["clocksource=hpet", "no_timer_check"]
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
-SOON = 4.0  # seconds that a message may take: kernels from 7.0 send from a thread
+SOON = 10.0  # seconds that a message may take on a busy host: kernels from 7.0 send from a thread
 QUIET = 0.15  # seconds in which a message that nobody is to send would have come
 
 
