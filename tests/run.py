@@ -57,7 +57,7 @@ PLANS: dict[str, dict[str, Stage]] = {
     "kernels": {"senders": partial(run_senders, *SENDERS)},
     "kernel": {kernel: partial(run_senders, kernel) for kernel in SENDERS},
     "engine": {kernel: partial(run_engine, kernel) for kernel in SENDERS},
-    "boot_loaders": {loader: partial(run_boot_loader, loader) for loader in BOOT_LOADERS},
+    "boot_loaders": {loader: partial(run_boot_loader, loader, long=True) for loader in BOOT_LOADERS},
 }
 
 

@@ -70,9 +70,11 @@ def run_senders(*kernels: str) -> Outcome:
     )
 
 
-def run_boot_loader(loader: str = "grub-bios") -> Outcome:
-    """Kernel parameters in a machine that boots by this boot loader, really rebooted."""
-    return _run_scenario("boot_loaders", guests=(loader,), timeout=2400, title=f"boot_loaders-{loader}")
+def run_boot_loader(loader: str = "grub-bios", *, long: bool = False) -> Outcome:
+    """Kernel parameters in a machine that boots by this boot loader, really rebooted; `long` with the sender role."""
+    variables = {"FLEET_NETCONSOLE_LONG": "yes" if long else ""}
+    title = f"boot_loaders-{loader}"
+    return _run_scenario("boot_loaders", guests=(loader,), timeout=5400, title=title, variables=variables)
 
 
 def _run_scenario(
