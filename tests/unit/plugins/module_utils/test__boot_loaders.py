@@ -424,6 +424,22 @@ def test_grub_drop_ins_of_others_are_changed_where_the_word_stands(tmp_path):
     assert host.text(path) == '# cloud\nGRUB_CMDLINE_LINUX_DEFAULT="console=tty1  console=ttyS0" # end\n'
 
 
+def test_grub_drop_ins_of_others_may_come_later(tmp_path):
+    host = MACHINES["grub"](tmp_path)
+    host.put("/etc/default/grub.d/zzz.cfg", '# \xe4\nGRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX last=1"\n')
+    update_grub(host, ["update-grub"])
+    machine = choose(host, "auto")[0]
+    before = host.tree()
+    for value in ("1", "2"):
+        parameters = [Parameter("a", value), Parameter("b", "x")]
+        foretold = run(machine, parameters, check_mode=True)
+        words = "a=1 b=x" if value == "1" else "b=x a=2"
+        assert foretold.after[0].line == f"root=UUID=1234 ro {words} last=1 quiet"
+        assert lines(run(machine, parameters, check_mode=False)) == lines(foretold)
+    run(machine, [Parameter("a", present=False), Parameter("b", present=False)], check_mode=False)
+    assert host.tree() == before
+
+
 def test_kernel_install_without_a_file_gets_one_that_goes_again(tmp_path):
     host = MACHINES["systemd-boot"](tmp_path)
     host.remove("/etc/kernel/cmdline")
