@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run the project's checks in stages and say what they prove: "run.py check" the fast part, "run.py test" everything,
-"run.py kernels" senders on all kernels of the lab, "run.py boot_loaders" each boot loader.
+"run.py receiver" what a receiver holds under load, "run.py kernels" senders on all kernels of the lab,
+"run.py boot_loaders" each boot loader.
 
 Every stage runs, also after one that failed: one run shows all that is wrong. The status is 0 only if nothing failed.
 """
@@ -22,7 +23,17 @@ from lint import run_lint
 from process import CHECKOUT, LOGS, Outcome
 from pytests import run_collection
 from sanity import run_sanity
-from scenarios import BOOT_LOADERS, SENDERS, run_boot_loader, run_containers, run_engine, run_machines, run_senders
+from scenarios import (
+    BOOT_LOADERS,
+    SENDERS,
+    run_boot_loader,
+    run_containers,
+    run_engine,
+    run_machines,
+    run_receiver_bench,
+    run_receiver_load,
+    run_senders,
+)
 from units import run_units
 
 Stage = Callable[[], Outcome]
@@ -41,10 +52,12 @@ TEST: dict[str, Stage] = {
 PLANS: dict[str, dict[str, Stage]] = {
     "check": CHECK,
     "test": TEST,
+    "receiver": {"load": run_receiver_load, "debian12": partial(run_containers, "box2")},
+    "bench": {"receiver": run_receiver_bench},
     "kernels": {"senders": partial(run_senders, *SENDERS)},
     "kernel": {kernel: partial(run_senders, kernel) for kernel in SENDERS},
     "engine": {kernel: partial(run_engine, kernel) for kernel in SENDERS},
-    "boot_loaders": {loader: partial(run_boot_loader, loader) for loader in BOOT_LOADERS},
+    "boot_loaders": {loader: partial(run_boot_loader, loader, long=True) for loader in BOOT_LOADERS},
 }
 
 

@@ -20,9 +20,21 @@ from process import BUILD, CHECKOUT, LOGS, TOOLS, Outcome, clean_environment, ru
 LAB = CHECKOUT / "extensions" / "molecule" / "lab"
 
 
-def run_containers() -> Outcome:
+def run_containers(guest: str = "box1") -> Outcome:
     """A receiver in a container: minutes less than a machine, and a whole systemd all the same."""
-    return _run_scenario("receiver", guests=("box1",), timeout=1800)
+    title = "receiver" if guest == "box1" else f"receiver-{guest}"
+    return _run_scenario("receiver", guests=(guest,), timeout=3600, title=title)
+
+
+def run_receiver_load() -> Outcome:
+    """What a receiver in a container holds under load: kill -9, restart, rotation, a full disk, 10,000 senders."""
+    return _run_scenario("receiver_load", guests=("box1",), timeout=3600)
+
+
+def run_receiver_bench() -> Outcome:
+    """Every collector measured, at the role's settings and at its package's defaults: the table is in the log."""
+    scale = {"FLEET_NETCONSOLE_SCALE": os.environ.get("FLEET_NETCONSOLE_SCALE", "1")}
+    return _run_scenario("receiver_bench", guests=("box1",), timeout=3 * 3600, variables=scale)
 
 
 def run_machines() -> Outcome:
@@ -58,9 +70,11 @@ def run_senders(*kernels: str) -> Outcome:
     )
 
 
-def run_boot_loader(loader: str = "grub-bios") -> Outcome:
-    """Kernel parameters in a machine that boots by this boot loader, really rebooted."""
-    return _run_scenario("boot_loaders", guests=(loader,), timeout=2400, title=f"boot_loaders-{loader}")
+def run_boot_loader(loader: str = "grub-bios", *, long: bool = False) -> Outcome:
+    """Kernel parameters in a machine that boots by this boot loader, really rebooted; `long` with the sender role."""
+    variables = {"FLEET_NETCONSOLE_LONG": "yes" if long else ""}
+    title = f"boot_loaders-{loader}"
+    return _run_scenario("boot_loaders", guests=(loader,), timeout=5400, title=title, variables=variables)
 
 
 def _run_scenario(

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FILES = Path(__file__).resolve().parents[2] / "extensions" / "molecule" / "boot_loaders" / "files"
+CHECKOUT = Path(__file__).resolve().parents[2]
+FILES = CHECKOUT / "extensions" / "molecule" / "boot_loaders" / "files"
 
 
 def program(name: str) -> ModuleType:
@@ -111,3 +115,30 @@ def test_fill_leaves_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(fill.os, "fsync", lambda _number: None)
     assert fill.fill(tmp_path) == tmp_path / "lab-full"
     assert room == 0
+
+
+def grub_words(*words: str | Path, collections: Path) -> str:
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    command = [sys.executable, FILES / "grub_words.py", *words]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_words_for_grub_are_quoted_and_what_it_shows_is_judged(tmp_path: Path) -> None:
+    (tmp_path / "ansible_collections" / "fleet").mkdir(parents=True)
+    (tmp_path / "ansible_collections" / "fleet" / "netconsole").symlink_to(CHECKOUT)
+    written = grub_words("write", collections=tmp_path).splitlines()
+    assert written[:2] == ["serial --unit=0", "terminal_output serial"]
+    assert len(written) > 200 and all(line.startswith("echo ") for line in written[2:])
+
+    program_of_words = program("grub_words")
+    shown = [f"{name}={value}" for name, value in program_of_words.words()]
+    assert max(map(len, shown)) < 80  # or GRUB would break the line
+    console = tmp_path / "console"
+    boot = ["firmware", program_of_words.BEGIN, *shown, program_of_words.END, "Linux version"]
+    console.write_text("\r\n".join(boot), encoding="utf-8", newline="")
+    assert grub_words("check", console, collections=tmp_path) == "all as meant"
+    boot[5] += "x"
+    console.write_text("\r\n".join(boot), encoding="utf-8", newline="")
+    assert grub_words("check", console, collections=tmp_path).startswith("p3=")
+    console.write_text("", encoding="utf-8")
+    assert grub_words("check", console, collections=tmp_path).startswith("p0=")

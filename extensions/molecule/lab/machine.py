@@ -24,7 +24,7 @@ from lab.state import Record, State
 
 PROGRAM = "qemu-system-x86_64"
 
-BOOT_LIMIT = 900.0
+BOOT_LIMIT = 1800.0
 """Seconds that a guest may take until it is ready: several times what it takes on two slow and busy cores."""
 
 VARIABLES = "uefi-variables"

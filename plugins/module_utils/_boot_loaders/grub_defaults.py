@@ -25,10 +25,9 @@ DROP_INS = "/etc/default/grub.d"
 DROP_IN = f"{DROP_INS}/zz-fleet-netconsole.cfg"
 _HEADER = "# Kernel parameters that the Ansible module fleet.netconsole.kernel_cmdline was given. Change them there.\n"
 _MARK = "\x01"
-_EVALUATE = f"""
-for file in "$@"; do if [ -e "$file" ]; then . "$file" >/dev/null; fi; done
-printf '{_MARK}%s{_MARK}%s{_MARK}' "${LINUX}" "${DEFAULT}"
-"""
+_PRINT = f'printf \'{_MARK}%s{_MARK}%s{_MARK}\' "${LINUX}" "${DEFAULT}"\n'
+_READ_FILES = 'for file in "$@"; do if [ -e "$file" ]; then . "$file" >/dev/null; fi; done\n' + _PRINT
+_READ_TEXTS = 'read_text() { eval "$1" >/dev/null; }\nfor text in "$@"; do read_text "$text"; done\n' + _PRINT
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,12 @@ class Settings:
 
 def read_settings(host: Host, *, drop_ins: bool) -> Settings:
     """The values that the shell gives the variables. Raises BootLoaderError."""
+    return _settings(host, [_READ_FILES, "sh", *_files(host, drop_ins=drop_ins)])
+
+
+def _settings(host: Host, script: t.Sequence[str]) -> Settings:
     try:
-        done = host.run(["sh", "-c", _EVALUATE, "sh", *_files(host, drop_ins=drop_ins)], package="dash")
+        done = host.run(["sh", "-c", *script], package="dash")
     except CommandError as error:
         raise BootLoaderError(str(error)) from error
     parts = done.stdout.split(_MARK)
@@ -78,7 +81,15 @@ def change_settings(
     if texts[SETTINGS] is not None:
         texts[SETTINGS] = (texts[SETTINGS] or "").replace(f'{_HEADER}{LINUX}="${LINUX}"\n', "")
     changes = [change for path, text in texts.items() for change in file_change(path, before[path], text)]
+    if changes:  # a drop-in that comes later may add words, so that the new ones are not the last
+        order = [SETTINGS, *sorted(path for path in texts if path != SETTINGS)]
+        settings = _settings(host, [_READ_TEXTS, "sh", *(_argument(texts[path] or "") for path in order)])
     return settings, tuple(changes)
+
+
+def _argument(text: str) -> str:
+    """Bytes of a file, each of them one character of the text, as an argument of a program."""
+    return text.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def _files(host: Host, *, drop_ins: bool) -> list[str]:

@@ -109,6 +109,23 @@ class Host:
         except OSError as error:
             raise HostError(f"{path} cannot be removed: {_reason(error)}") from error
 
+    def check_room(self, path: str, needed: int) -> None:
+        """Raise HostError when the file system of a file is read-only or has less than the needed bytes free."""
+        folder = self.real(path)
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        try:
+            space = os.statvfs(folder)
+        except OSError as error:
+            raise HostError(f"{folder} cannot be read: {_reason(error)}") from error
+        number = 0
+        if space.f_flag & os.ST_RDONLY:
+            number = errno.EROFS
+        elif space.f_blocks and space.f_bavail * space.f_frsize < needed:
+            number = errno.ENOSPC
+        if number:
+            raise HostError(f"{path} cannot be written: {_WAYS_OUT[number]}")
+
     def run(self, argv: t.Sequence[str], *, package: str) -> CompletedCommand:
         """Run a program of the host, by chroot where the host is an image. Raises CommandError."""
         command = list(argv) if self.is_running else ["chroot", self.root, *argv]

@@ -32,9 +32,14 @@ class Future:
     notes: tuple[str, ...] = ()
 
 
-def check(parameters: t.Iterable[Parameter]) -> None:
-    """Raise CommandLineError for a value that kernel-install would change."""
+def check(parameters: t.Iterable[Parameter], *, echo: bool) -> None:
+    """Raise CommandLineError for a value that kernel-install would change. echo: it writes the line by sh's echo."""
     for parameter in parameters:
+        if echo and parameter.present and "\\" in str(parameter):
+            raise CommandLineError(
+                f"{str(parameter)!r} has a backslash: kernel-install writes the entries of kernels that are installed "
+                "later by the shell's echo, which may interpret it"
+            )
         if parameter.present and "  " in (parameter.value or ""):
             raise CommandLineError(
                 f"the value of {parameter.name} has two blanks in a row: kernel-install makes one of them for kernels "

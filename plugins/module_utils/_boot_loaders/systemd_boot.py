@@ -37,7 +37,7 @@ class SystemdBoot(BootLoader):
 
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
         """Change each entry's options, and /etc/kernel/cmdline."""
-        kernel_install.check(parameters)
+        kernel_install.check(parameters, echo=True)
         files: list[FileChange] = []
         after: list[Entry] = []
         texts = self._texts()

@@ -23,6 +23,7 @@ from .host import Host, HostError
 from .interface import BootLoader, BootLoaderError, Command, Entry, Plan
 
 LOCK_TIMEOUT = 120.0  # seconds: longer than most generators take
+ROOM = 1024 * 1024  # bytes: a grub.cfg beside the old one, or an image that grows by a longer command line
 ENGINE_ERRORS = (BootLoaderError, CommandError, CommandLineError, HostError)
 _LOCK_FOLDERS = ("/run/lock", "/run", "/tmp")
 
@@ -57,6 +58,12 @@ def plan(loader: BootLoader, parameters: t.Sequence[Parameter]) -> tuple[tuple[E
                 f"the command line of {entry.id} would have {len(entry.line)} characters: the kernel silently cuts "
                 f"what comes after {limit}"
             )
+    # Before anything is written: what a generator says of a full disk is not always clear, and kernel-install removes
+    # the old image before it copies the new one.
+    for path in planned.generated:
+        loader.host.check_room(path, ROOM)
+    for change in planned.files:
+        loader.host.check_room(change.path, len(change.after or b""))
     return before, planned
 
 

@@ -19,6 +19,7 @@ from .pe import PeError, section
 _LAYOUT = re.compile(r"(?m)^[ \t]*layout=[\"']?(\w+)")
 _INSTALL_CONF = ("/etc/kernel/install.conf", "/run/kernel/install.conf", "/usr/lib/kernel/install.conf")
 _MODULES = ("/usr/lib/modules", "/lib/modules")
+_MACHINE_ID = re.compile(r" systemd\.machine_id=[0-9a-f]+$")
 _TRIES = re.compile(r"(\+[0-9]+(-[0-9]+)?)?\.efi$")
 
 
@@ -40,7 +41,7 @@ class UnifiedKernelImage(BootLoader):
 
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
         """Change /etc/kernel/cmdline, and make each image anew that does not have the parameters."""
-        kernel_install.check(parameters)
+        kernel_install.check(parameters, echo=False)
         images = [entry for entry in self.read() if entry.id != kernel_install.FUTURE]
         wrong = [entry for entry in images if not satisfied(parse(entry.line), parameters)]
         template = images[0].line if images else ""
@@ -72,8 +73,13 @@ class UnifiedKernelImage(BootLoader):
         """Exact where the image was made from the very line that it will be made from again."""
         if entry not in wrong:
             return entry
-        same = [word.text for word in parse(entry.line).words] == [word.text for word in parse(made_from).words]
-        return Entry(entry.id, changed_line(entry.line, parameters), exact=same)
+        line, suffix = entry.line, ""
+        # 60-ukify.install puts it behind the line that it reads.
+        added = _MACHINE_ID.search(line)
+        if added and not _MACHINE_ID.search(made_from):
+            line, suffix = line[: added.start()], added.group()
+        same = [word.text for word in parse(line).words] == [word.text for word in parse(made_from).words]
+        return Entry(entry.id, changed_line(line, parameters) + suffix, exact=same)
 
     def _command(self, path: str) -> Command:
         """kernel-install for the kernel of one image. Raises BootLoaderError when it would not make that image."""

@@ -61,4 +61,12 @@ def files() -> dict[str, str]:
 
 if __name__ == "__main__":
     line = Path("/proc/cmdline").read_text(encoding="utf-8").rstrip("\n")
-    print(json.dumps({"line": line, "arguments": arguments(line), "kernel": platform.release(), "files": files()}))
+    state = {
+        "line": line,
+        "arguments": arguments(line),
+        "module_parameter": Path("/sys/module/gpiolib_acpi/parameters/ignore_wake").read_text(encoding="utf-8")[:-1],
+        "kernel": platform.release(),
+        "later": Path("/var/lib/lab/later-kernel").read_text(encoding="utf-8").strip(),
+        "files": files(),
+    }
+    print(json.dumps(state))

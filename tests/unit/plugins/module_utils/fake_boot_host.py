@@ -126,6 +126,8 @@ def kernel_install(host, argv):
     _program, verb, version, _kernel = argv
     assert verb == "add"
     line = " ".join((host.text("/etc/kernel/cmdline") or "").split())
+    if "systemd.machine_id=" not in line:
+        line += " systemd.machine_id=0123abcd"
     host.put(f"/boot/efi/EFI/Linux/token-{version}.efi", uki(f" {line}"))
 
 

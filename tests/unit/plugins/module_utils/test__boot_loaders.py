@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.host import HostError
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.interface import BootLoaderError
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.pe import PeError, section
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.registry import LOADERS, choose
@@ -235,6 +236,26 @@ def test_a_file_that_cannot_be_written_leaves_everything_as_it_was(machine, numb
     assert machine.host.tree() == before
 
 
+@pytest.mark.parametrize("check_mode", [True, False], ids=["check mode", "real run"])
+@pytest.mark.parametrize(
+    ("flag", "free", "message"),
+    [
+        pytest.param(os.ST_RDONLY, 2**30, "cannot be written: its file system is mounted read-only", id="read-only"),
+        pytest.param(0, 3, "cannot be written: its file system is full", id="full"),
+    ],
+)
+@pytest.mark.parametrize("name", [name for name in MACHINES if name != "rpm-ostree"])  # that one writes no file itself
+def test_no_room_is_said_before_anything_is_written(name, flag, free, message, check_mode, tmp_path, monkeypatch):
+    machine = machine_of(name, tmp_path)
+    space = os.statvfs(machine.host.root)
+    full = os.statvfs_result((1, 1, 2**30, free, free, *space[5:8], flag, 255))
+    before = machine.host.tree()
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    with pytest.raises(HostError, match=message):
+        run(machine, ONE, check_mode=check_mode)
+    assert machine.host.tree() == before and not machine.host.commands
+
+
 def test_a_second_run_waits_and_then_says_so(tmp_path):
     machine = machine_of("systemd-boot", tmp_path)
     before = machine.host.tree()
@@ -298,6 +319,7 @@ WRONG = [
     ("grub_bls", _edit(ENTRY, "linux /", "options b\nlinux /"), A, "has 2 lines of options"),
     ("grub_bls of RHEL 8", None, Parameter("a", "x" * 1000), "would need"),
     ("systemd-boot", None, Parameter("a", "x  y"), "two blanks in a row"),
+    ("systemd-boot", None, Parameter("a", "x\\ny"), "has a backslash: kernel-install"),
     ("systemd-boot", _edit(f"{ESP}/loader/entries/token-{KERNELS[0]}.conf", "quiet", 'b="'), A, "never closed"),
     ("systemd-boot", _put("/etc/kernel/cmdline", 'root=1 b="x\n'), A, "never closed"),
     ("uki", None, Parameter("a", "x  y"), "two blanks in a row"),
@@ -400,6 +422,22 @@ def test_grub_drop_ins_of_others_are_changed_where_the_word_stands(tmp_path):
     update_grub(host, ["update-grub"])
     run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False)
     assert host.text(path) == '# cloud\nGRUB_CMDLINE_LINUX_DEFAULT="console=tty1  console=ttyS0" # end\n'
+
+
+def test_grub_drop_ins_of_others_may_come_later(tmp_path):
+    host = MACHINES["grub"](tmp_path)
+    host.put("/etc/default/grub.d/zzz.cfg", '# \xe4\nGRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX last=1"\n')
+    update_grub(host, ["update-grub"])
+    machine = choose(host, "auto")[0]
+    before = host.tree()
+    for value in ("1", "2"):
+        parameters = [Parameter("a", value), Parameter("b", "x")]
+        foretold = run(machine, parameters, check_mode=True)
+        words = "a=1 b=x" if value == "1" else "b=x a=2"
+        assert foretold.after[0].line == f"root=UUID=1234 ro {words} last=1 quiet"
+        assert lines(run(machine, parameters, check_mode=False)) == lines(foretold)
+    run(machine, [Parameter("a", present=False), Parameter("b", present=False)], check_mode=False)
+    assert host.tree() == before
 
 
 def test_kernel_install_without_a_file_gets_one_that_goes_again(tmp_path):

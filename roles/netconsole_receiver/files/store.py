@@ -1,0 +1,259 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Store what a simple collector (netconsd, socat, netcat) receives, in the layout of all collectors.
+
+    store.py COLLECTOR STORE SENDERS keep|drop COMMAND...
+
+Starts COMMAND, reads what it prints and appends to STORE/<name>.log and STORE/<name>.jsonl. SENDERS is senders.json,
+read again when it changes. A file is opened for each batch of lines and closed again: rotation needs no signal, and
+the number of senders no limit of open files. When the command ends by itself, this program ends with status 1 and
+systemd starts both again. Runs on the receiver as the service's own user: Python 3.7, standard library.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import errno
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Callable, NamedTuple
+
+from record import Joiner, Record, escape, parse, seconds
+
+CHUNK = 1 << 16
+PAUSE = 0.5
+"""Seconds until a full disk is tried again."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LONGEST = 1 << 20
+"""Bytes without an end of message after which what is there is taken as a message."""
+
+
+class Received(NamedTuple):
+    """What a collector said of one datagram. Source is None where the collector does not tell."""
+
+    source: str | None
+    text: str
+    record: Record | None = None
+    """Only where the collector itself has read the header."""
+
+
+def canonical(address: str) -> str | None:
+    """An address as the senders' table spells it, or None where it is none (then it can name no file either)."""
+    bare = address.strip("[]")
+    try:
+        packed = socket.inet_pton(socket.AF_INET6 if ":" in bare else socket.AF_INET, bare)
+    except (OSError, ValueError):
+        return None
+    if packed[:12] == b"\0" * 10 + b"\xff\xff":
+        packed = packed[12:]
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
+# -- what each collector prints: the complete messages of a buffer, and the rest ---------------------------------------
+
+
+def from_socat(buffer: bytes, dummy: bool) -> tuple[list[Received], bytes]:
+    """Lines "address base64", made by the script in the unit."""
+    lines = buffer.split(b"\n")
+    found = []
+    for line in lines[:-1]:
+        address, _dummy_space, coded = line.partition(b" ")
+        source = canonical(address.decode("latin-1"))
+        try:
+            datagram = base64.b64decode(coded, validate=True)
+        except binascii.Error:
+            continue
+        if source is not None and datagram:
+            found.append(Received(source, escape(datagram)))
+    return found, lines[-1]
+
+
+_PRINTED = re.compile(rb"(?:\A|\n) *([0-9a-f]*:[0-9a-f:.]+): ")
+_NETCONSD = re.compile(
+    r" S(?P<sequence>\d+) T(?P<usec>\d+) F(?P<facility>\d+)/L(?P<level>\d+) "
+    r"(?P<flags>(?:\[(?:CONT START|CONT|OOS|SEQ RESET)\] )*)(?P<text>.*)"
+)
+
+
+def from_netconsd(buffer: bytes, quiet: bool) -> tuple[list[Received], bytes]:
+    """What netconsd's printer module prints: "<address>: <text>", and a text may have line feeds in it."""
+    starts = list(_PRINTED.finditer(buffer))
+    if not starts:
+        return [], buffer if len(buffer) < LONGEST else b""
+    ends = [start.start() for start in starts[1:]] + [len(buffer)]
+    complete = quiet and buffer.endswith(b"\n")
+    found = []
+    for start, end in zip(starts, ends):
+        if end == len(buffer) and not complete:
+            break
+        source = canonical(start.group(1).decode("latin-1"))
+        text = escape(buffer[start.end() : end].rstrip(b"\n"))
+        if source is not None:
+            found.append(Received(source, text, _netconsd_record(text)))
+    return found, b"" if complete else buffer[starts[-1].start() :]
+
+
+def _netconsd_record(text: str) -> Record | None:
+    read = _NETCONSD.fullmatch(text)
+    if read is None:
+        return None
+    return Record(
+        format="extended",
+        message=read.group("text"),
+        priority=int(read.group("facility")) * 8 + int(read.group("level")) % 8,
+        sequence=int(read.group("sequence")),
+        kernel_time=seconds(int(read.group("usec"))),
+        continuation="[CONT" in read.group("flags"),
+    )
+
+
+def from_netcat(buffer: bytes, quiet: bool) -> tuple[list[Received], bytes]:
+    """The datagrams one after the other. A line that begins with a space belongs to the one before it."""
+    messages = re.split(rb"\n(?! )", buffer)
+    rest = b"" if quiet or len(messages[-1]) >= LONGEST else messages.pop()
+    return [Received(None, escape(message)) for message in messages if message], rest
+
+
+READERS: dict[str, Callable[[bytes, bool], tuple[list[Received], bytes]]] = {
+    "netcat": from_netcat,
+    "netconsd": from_netconsd,
+    "socat": from_socat,
+}
+
+# -- the store ---------------------------------------------------------------------------------------------------------
+
+
+class Store:
+    """Appends to the files of the senders. Stopping: whether the service is to end, so that nothing is waited for."""
+
+    def __init__(self, folder: str, senders: str, unknown: str, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._folder, self._senders, self._drop = folder, senders, unknown == "drop"
+        self._names: dict[str, str] = {}
+        self._stamp: tuple[int, int] | None = None
+        self.stopping = stopping
+        self.lost = 0
+        self._said = ""
+
+    def load(self) -> None:
+        """Read the senders again where their file has changed."""
+        status = os.stat(self._senders)
+        stamp = status.st_mtime_ns, status.st_ino
+        if stamp != self._stamp:
+            with open(self._senders, encoding="utf-8") as file:
+                self._names = {entry["index"]: entry["value"] for entry in json.load(file)["table"]}
+            self._stamp = stamp
+
+    def write(self, batch: list[tuple[str | None, str, Record]]) -> None:
+        """Append messages: source, receive time and record of each."""
+        lines: dict[str, list[str]] = {}
+        for source, received, record in batch:
+            name = None if source is None else self._names.get(source)
+            if name is None and source is not None and self._drop:
+                continue
+            stem = "everything" if source is None else name or "unknown/" + source
+            host = name or source
+            lines.setdefault(stem + ".log", []).append(record.text_line(received, host))
+            lines.setdefault(stem + ".jsonl", []).append(record.json_line(received, host, source))
+        for name, texts in lines.items():
+            self._append(os.path.join(self._folder, name), "".join(texts).encode(), len(texts))
+
+    def _append(self, path: str, data: bytes, count: int) -> None:
+        """Append lines. A full disk is waited for, with the messages behind it in the receive buffer; any other error
+        loses the lines."""
+        while True:
+            try:
+                _append_whole(path, data)
+                break
+            except OSError as error:
+                if error.errno in FULL and not self.stopping():
+                    self._say(f"{error.strerror}: messages wait in the receive buffer")
+                    time.sleep(PAUSE)
+                    continue
+                self._say(f"{error.strerror}: lines are lost until this ends")
+                self.lost += count
+                return
+        if self._said:
+            print(f"writes again; {self.lost} lines were lost", flush=True)
+            self._said, self.lost = "", 0
+
+    def _say(self, words: str) -> None:
+        if self._said != words:
+            print(f"cannot write to {self._folder}: {words}", flush=True)
+            self._said = words
+
+
+def _append_whole(path: str, data: bytes) -> None:
+    """Append to a file that is made if need be: all of the data, or none of it and an OSError."""
+    os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640)
+    try:
+        before = os.fstat(handle).st_size
+        if os.write(handle, data) < len(data):
+            os.ftruncate(handle, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(handle)
+
+
+def _now() -> str:
+    now = time.time()
+    zone = time.strftime("%z", time.localtime(now))
+    return "{}.{:06}{}:{}".format(
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now)), int(now % 1 * 1000000), zone[:3], zone[3:]
+    )
+
+
+def main() -> int:
+    """See above."""
+    collector, folder, senders, unknown, *command = sys.argv[1:]
+    stopping: list[int] = []
+    read, joiner = READERS[collector], Joiner()
+    store = Store(folder, senders, unknown, lambda: bool(stopping))
+    store.load()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert process.stdout is not None
+    pipe = process.stdout.fileno()
+
+    def stop(number: int, dummy: object) -> None:
+        stopping.append(number)
+        process.send_signal(signal.SIGINT)  # netconsd writes what it holds back at this one only
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    rest, ended = b"", False
+    while not ended:
+        # A quarter of a second of silence ends a message that has no other end.
+        quiet = not select.select([pipe], [], [], 0.25)[0]
+        chunk = b"" if quiet else os.read(pipe, CHUNK)
+        ended = not quiet and not chunk
+        found, rest = read(rest + chunk, quiet or ended)
+        store.load()
+        store.write(list(_records(found, joiner, _now(), float("inf") if ended else time.monotonic())))
+    process.wait()
+    return 0 if stopping else 1
+
+
+def _records(found: list[Received], joiner: Joiner, received: str, now: float) -> list[tuple[str | None, str, Record]]:
+    """The records of what was found, fragments joined where the sender is known."""
+    result: list[tuple[str | None, str, Record]] = []
+    for source, text, known in found:
+        record = known or parse(text)
+        if record.fragment is None or source is None:
+            result.append((source, received, record))
+            continue
+        result += [(owner, at, parse(whole)) for owner, at, whole in joiner.add(now, source, received, text)]
+    return result + [(owner, at, parse(piece)) for owner, at, piece in joiner.expired(now)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The receiver's programs (roles/netconsole_receiver/files): fragments joined, what collectors print, disk budget.
+
+How each datagram is stored is the table of extensions/molecule/receiver/files/datagrams.py, which real collectors pass.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+FILES = Path(__file__).parents[4] / "roles" / "netconsole_receiver" / "files"
+HEADER = "6.17.0,6,5,9163816,-"
+
+
+@pytest.fixture(scope="module")
+def programs() -> dict[str, ModuleType]:
+    sys.path.insert(0, str(FILES))
+    try:
+        return {
+            name: importlib.import_module(name) for name in ("record", "store", "upkeep", "firewall", "mend", "valve")
+        }
+    finally:
+        sys.path.remove(str(FILES))
+
+
+def cut(body: bytes, size: int, header: str = HEADER) -> list[bytes]:
+    return [f"{header},ncfrag={at}/{len(body)};".encode() + body[at : at + size] for at in range(0, len(body), size)]
+
+
+def feed(programs: dict[str, ModuleType], datagrams: list[bytes], joiner: Any = None) -> list[str]:
+    record = programs["record"]
+    joiner = joiner or record.Joiner()
+    return [
+        text
+        for number, datagram in enumerate(datagrams)
+        for _source, _received, text in joiner.add(number * 0.001, "192.0.2.1", "now", record.escape(datagram))
+    ]
+
+
+BODIES = [
+    pytest.param(b"a" * 2500, id="text alone"),
+    pytest.param(b"a" * 2500 + b"\n", id="a line feed at the end"),
+    pytest.param(b"a" * 900 + b"\n" + b" k=" + b"v" * 898 + b"\n", id="line feeds at the end of pieces"),
+    pytest.param(
+        b"\\x5c" * 500 + b"\n rack=A\n note=\\n\\e \xc3\xa9\x01\n", id="escapes of the kernel, raw bytes behind"
+    ),
+    pytest.param(b"x" * 950 + b"\n DEVICE=+pci:0000\n" + b" k=v\n" * 200, id="a dictionary over several"),
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("size", [pytest.param(size, id=f"{size} bytes each") for size in (100, 901, 960)])
+def test_fragments_in_any_order_are_the_message(programs: dict[str, ModuleType], body: bytes, size: int) -> None:
+    pieces = cut(body, size)
+    random.Random(size).shuffle(pieces)
+    whole = programs["record"].escape(f"{HEADER};".encode() + body)
+    joined = "".join(feed(programs, pieces))
+    assert joined == whole
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_message_that_lacks_a_part_is_not_joined_and_not_lost(programs: dict[str, ModuleType], missing: int) -> None:
+    joiner = programs["record"].Joiner()
+    pieces = cut(b"a" * 2500, 900)
+    del pieces[missing]
+    assert feed(programs, pieces, joiner) == []
+    assert joiner.expired(4.9) == []
+    assert [text.encode() for _source, _received, text in joiner.expired(6.0)] == pieces
+    assert joiner.expired(float("inf")) == []
+
+
+def test_two_messages_at_once_stay_apart(programs: dict[str, ModuleType]) -> None:
+    first, second = cut(b"a" * 1500, 900), cut(b"b" * 1500, 900, HEADER.replace(",5,", ",6,"))
+    joined = feed(programs, [first[0], second[0], second[1], first[1]])
+    assert joined == [f"{HEADER.replace(',5,', ',6,')};{'b' * 1500}", f"{HEADER};{'a' * 1500}"]
+
+
+def test_the_number_of_waiting_messages_is_bounded(
+    programs: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs["record"], "MAX_WAITING", 2)
+    starts = [cut(b"a" * 1500, 900, f"6,{number},1,-")[0] for number in range(3)]
+    assert feed(programs, starts) == [starts[0].decode()]
+
+
+@pytest.mark.parametrize(
+    ("reader", "buffer", "quiet", "found", "rest"),
+    [
+        pytest.param(
+            "from_socat",
+            b"[0000:0000:0000:0000:0000:ffff:c000:0215] aGk=\nx aGk=\n192.0.2.1 ???\n192.0.2",
+            False,
+            [("192.0.2.21", "hi")],
+            b"192.0.2",
+            id="socat: a mapped address; no address, no base64; a half line",
+        ),
+        pytest.param(
+            "from_netcat",
+            b"6,5,1,-;a\n k=v\n6,6,1,-;b\n",
+            True,
+            [(None, "6,5,1,-;a\\n k=v"), (None, "6,6,1,-;b")],
+            b"",
+            id="netcat: a dictionary belongs to the line before it",
+        ),
+        pytest.param(
+            "from_netcat", b"a\nb", False, [(None, "a")], b"b", id="netcat: the last line may not be all of it"
+        ),
+        pytest.param(
+            "from_netconsd",
+            b"  ::ffff:192.0.2.21: one\ntwo\n       2001:db8::21: three\n",
+            True,
+            [("192.0.2.21", "one\\ntwo"), ("2001:db8::21", "three")],
+            b"",
+            id="netconsd: text of two lines",
+        ),
+        pytest.param(
+            "from_netconsd",
+            b"  ::1: one\n  ::2: tw",
+            True,
+            [("::1", "one")],
+            b"\n  ::2: tw",
+            id="netconsd: a half line waits also in silence",
+        ),
+    ],
+)
+def test_what_a_collector_prints(
+    programs: dict[str, ModuleType],
+    reader: str,
+    buffer: bytes,
+    quiet: bool,
+    found: list[tuple[str | None, str]],
+    rest: bytes,
+) -> None:
+    got, left = getattr(programs["store"], reader)(buffer, quiet)
+    assert [(entry.source, entry.text) for entry in got] == found
+    assert left == rest
+
+
+@pytest.mark.parametrize("text", ["../../etc/x", "192.0.2", "", "a\0b", "fe80::1%eth0", "[::1"])
+def test_only_an_address_names_a_file(programs: dict[str, ModuleType], text: str) -> None:
+    assert programs["store"].canonical(text) in (None, "::1")
+
+
+def test_the_budget_takes_the_oldest_first(
+    programs: dict[str, ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for age, name in enumerate(["new.log", "new.log.1", "old.log.2.gz", "oldest.jsonl.9.gz"]):
+        (tmp_path / name).write_bytes(b"x" * 100_000)
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    programs["upkeep"].keep_budget(str(tmp_path), 250_000, "none.service")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.log", "new.log.1"]
+    assert capsys.readouterr().out.count("is over its budget") == 2
+
+
+def test_the_own_table_names_the_senders(programs: dict[str, ModuleType]) -> None:
+    text = programs["firewall"].own_table("6666", ["192.0.2.1", "2001:db8::1"], True, 0)
+    assert "set senders_ip { type ipv4_addr ; elements = { 192.0.2.1 } ; }" in text
+    assert "ip6 saddr != @senders_ip6 drop" in text
+    assert "rate" not in text
+
+
+def test_a_record_is_one_line_of_json(programs: dict[str, ModuleType]) -> None:
+    record = programs["record"]
+    line = record.parse(record.escape(b'6,5,1,-;a"b\\\n k"=v\n')).json_line("now", "db1", "192.0.2.1")
+    assert line.count("\n") == 1
+    assert json.loads(line)["userdata"] == {'k"': "v"}
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        pytest.param("a.log", b"one\ntwo", b"one\ntwo\n", id="text gets its line feed"),
+        pytest.param("a.jsonl", b'{"a":1}\n{"b', b'{"a":1}\n{"torn": "{\\"b"}\n', id="JSON stays JSON"),
+        pytest.param("a.jsonl", b"\xff", b'{"torn": "\\u00ff"}\n', id="the only line, no ASCII"),
+        pytest.param("a.jsonl", b'{"a":1}\n', b'{"a":1}\n', id="nothing to do"),
+        pytest.param("a.log", b"", b"", id="empty"),
+        pytest.param("a.log.1", b"rotated", b"rotated", id="no file that is written to"),
+    ],
+)
+def test_a_half_line_is_ended(
+    programs: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    before: bytes,
+    after: bytes,
+) -> None:
+    for folder in (tmp_path, tmp_path / "unknown"):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(before)
+    monkeypatch.setattr(sys, "argv", ["mend.py", str(tmp_path)])
+    programs["mend"].main()
+    programs["mend"].main()
+    assert [(folder / name).read_bytes() for folder in (tmp_path, tmp_path / "unknown")] == [after, after]
+
+
+def test_there_is_room_until_less_is_free_than_needed(programs: dict[str, ModuleType], tmp_path: Path) -> None:
+    status = os.statvfs(str(tmp_path))
+    free = status.f_bavail * status.f_frsize
+    assert programs["valve"].room(str(tmp_path), 0)
+    assert programs["valve"].room(str(tmp_path), free // 2)
+    assert not programs["valve"].room(str(tmp_path), free * 2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("faults", "stopping", "stored", "said"),
+    [
+        pytest.param(
+            [28, 28], False, 2, ["wait in the receive buffer", "writes again; 0 lines"], id="full for a while"
+        ),
+        pytest.param([28], True, 1, ["lines are lost"], id="full while the service stops"),
+        pytest.param([13], False, 1, ["lines are lost"], id="another error"),
+    ],
+)
+def test_a_full_disk_is_waited_for(
+    programs: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    faults: list[int],
+    stopping: bool,
+    stored: int,
+    said: list[str],
+) -> None:
+    module = programs["store"]
+    really = module._append_whole
+
+    def append(path: str, data: bytes) -> None:
+        if faults:
+            raise OSError(faults.pop(), "no")
+        really(path, data)
+
+    monkeypatch.setattr(module, "_append_whole", append)
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    store = module.Store(str(tmp_path), "", "keep", lambda: stopping)
+    store.write([("192.0.2.1", "now", programs["record"].parse("text"))])
+    found = sum((tmp_path / "unknown" / f"192.0.2.1.{kind}").exists() for kind in ("log", "jsonl"))
+    assert found == stored
+    output = capsys.readouterr().out
+    assert [words in output for words in said] == [True] * len(said)
