@@ -524,7 +524,7 @@ def check_life(source: str) -> list[str]:
     """What is wrong with rotation and restart: a message before, between and after is stored, and none twice."""
     paths = files_of(source)
     pid = "systemctl show --property=MainPID --value " + SERVICE
-    marks = [f"{COLLECTOR}-{moment}-1-end" for moment in ("before", "between", "after")]
+    marks = [f"{moment}-{time.time_ns()}-end" for moment in ("before", "between", "after")]
     send_mark(source, marks[0])  # rotation comes while it is on its way
     was = run(pid)
     run(f"logrotate --force {ROTATION}")
