@@ -34,7 +34,7 @@ from ._watch import Interest, Path, Schedule
 
 NAME_SECONDS = 900.0  # a receiver's name is looked up again after this time
 NEIGHBOUR_SECONDS = 30.0  # kernels without managed neighbours: the next hop is used once in this time
-NEIGHBOUR_WAIT = 0.3  # for an answer of the next hop: other targets wait meanwhile, and a later answer is an event
+NEIGHBOUR_WAIT = 0.7  # for an answer of the next hop: other targets wait meanwhile, and a later answer is an event
 BOOT_WAIT = 30.0  # how long the start is held up at most
 _BOOT_RETRY = 1.0
 _LEVELS = {"error": "<3>", "warning": "<4>", "info": "<6>"}  # sd-daemon(3)
