@@ -491,7 +491,8 @@ def check_hostile(source: str, count: int) -> list[str]:
 
 def run(command: str) -> str:
     """What a shell command prints; its failure ends this program."""
-    done = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    words = ["bash", "-e", "-o", "pipefail", "-c", command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout.strip()

@@ -54,6 +54,7 @@ def main() -> None:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
+                check=False,
             )
             if done.returncode != 0:
                 raise SystemExit(done.stdout)

@@ -24,7 +24,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._file_set import 
 
 
 def run(command: str) -> tuple[int, str]:
-    done = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(shlex.split(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout.decode().strip()
 
 
