@@ -12,7 +12,8 @@ import yaml
 
 from lab import inventory
 from lab.cli import main
-from lab.guests import GATEWAY, GUESTS, ROUTER, Link, Machine
+from lab.demo import GROUPS
+from lab.guests import DEMO_GUESTS, GATEWAY, GUESTS, ROUTER, Link, Machine
 from lab.machine import command, kernel_command_line, kvm_works
 from lab.process import LabError
 from lab.state import Record, State, state_folder
@@ -29,6 +30,11 @@ def test_no_two_guests_share_an_address_or_a_mac() -> None:
     macs = [machine.mac(number) for machine in machines for number in range(len(machine.links) + 1)]
     assert len(set(addresses)) == len(addresses)
     assert len(set(macs)) == len(macs)
+
+
+def test_the_demo_asks_its_own_guests_and_no_others() -> None:
+    groups = yaml.safe_load((GROUPS / "groups.yml").read_text(encoding="utf-8"))
+    assert sorted(name for group in groups.values() for name in group["hosts"]) == sorted(DEMO_GUESTS)
 
 
 def test_kernel_command_line_carries_addresses_and_gateways() -> None:

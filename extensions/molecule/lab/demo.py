@@ -20,7 +20,7 @@ from lab.process import LabError, run
 from lab.progress import say, step
 
 COLLECTION = Path(__file__).resolve().parents[3]
-GROUPS = COLLECTION / "extensions" / "molecule" / "machines" / "inventory"
+GROUPS = COLLECTION / "extensions" / "molecule" / "lab" / "demo_inventory"
 RECEIVER, *SENDERS = DEMO_GUESTS
 
 MESSAGES = (
