@@ -20,6 +20,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -28,19 +29,21 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-SUFFIX = ".jsonl"
-UNKNOWN = "unknown"
-CRASHES = "crashes"
+from observer_figures import CollectorFigures, Figures, NoFigures, RsyslogFigures, SyslogNgFigures, serve, write_textfile
+from observer_following import UNKNOWN, Line, Store, lines_before
 
 SHORTEST_ROUND = 1.0  # seconds between two looks at the store, at the least
 SHARE_OF_PROCESSOR = 0.05  # of one processor, that looking for changes in a quiet store may take
-CHUNK = 1024 * 1024  # bytes of one file that are read before the next file has its turn
-LONGEST_LINE = 1024 * 1024
 SAVE_EVERY = 30.0  # seconds
 
 LINES_BEFORE = 100
 MOST_LINES = 5000  # of one crash record
 QUIET_END = 10.0  # seconds without a line after which a crash is over
+CRASHES_BYTES = 1024**3  # of all crash records
+
+MOST_UNKNOWN = 1000  # addresses that are no sender of the inventory and yet have figures of their own: they can be forged
+OTHERS = UNKNOWN + "others"
+FORGOTTEN = 30 * 86400.0  # seconds after which a sender that left the inventory has no figures any more
 
 # -- what a kernel says when something is wrong ----------------------------------------------------------------------
 
@@ -66,6 +69,10 @@ EVENTS: t.Sequence[t.Tuple[str, "re.Pattern[str]"]] = tuple(
 )
 # A word of each pattern above: most lines have none of them and need no closer look.
 TROUBLE = re.compile("panic|BUG|Oops|error|Unable|fault|opcode|segment|int3|blocked|lockup|LOCKUP|stall|mce|memory")
+# What netconsole-sender.service writes (plugins/module_utils/_heartbeat.py).
+HEARTBEAT = re.compile(r"^netconsole-sender: heartbeat, (?:every (\d{1,5}) min|off)")
+BEATS = 2  # that may get lost before a sender is silent
+GRACE = 60.0  # seconds on top of it
 CRASH_KINDS = ("panic", "oops")
 END_OF_PANIC = re.compile(r"---\[ end Kernel panic")
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
@@ -145,11 +152,16 @@ class Sender:
     sequence: Numbers = field(default_factory=Numbers)  # gaps are losses, or messages of a level that is not sent
     msgid: Numbers = field(default_factory=Numbers)  # gaps are losses, nothing else
     has_msgid: bool = False
+    heartbeat: float = 0.0  # seconds between its marks, 0: it makes none
+    silent: bool = False
 
     def take(self, record: t.Mapping[str, t.Any], received: float) -> None:
         """Count one record of this sender."""
         self.last_seen = max(self.last_seen, received)
         self.levels[_level(record)] += 1
+        mark = HEARTBEAT.match(str(record.get("message", "")))
+        if mark:
+            self.heartbeat = 60.0 * int(mark[1] or 0)
         kernel_time = record.get("kernel_time")
         stamp = float(kernel_time) if isinstance(kernel_time, (int, float)) else None
         if self._is_boot(record, stamp):
@@ -198,139 +210,33 @@ def received_time(record: t.Mapping[str, t.Any]) -> float:
         return time.time()
 
 
-# -- the store --------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Followed:
-    """One file of the store and how far it was read, always to the end of a line."""
-
-    name: str  # <host> or unknown/<address>
-    path: str
-    inode: int
-    offset: int
-    counted: int = 0
-    """Up to here the lines are in the saved figures: what is read again for a crash record is not counted again."""
-
-
-class Line(t.NamedTuple):
-    """One new line: whose, and where it stands."""
-
-    name: str
-    path: str
-    inode: int
-    offset: int
-    data: bytes
-    counted: bool
-
-
-class Store:
-    """The files of the store, followed over rotation by renaming and over restarts of this program."""
-
-    def __init__(self, folder: str, saved: t.Mapping[str, t.Sequence[int]] | None = None) -> None:
-        """``saved`` is what :meth:`places` gave; None: never run before, and what is there now is not news."""
-        self.folder = folder
-        self._saved = dict(saved or {})
-        self._followed: dict[str, Followed] = {}
-        self._first = saved is None
-        self.pending = 0  # bytes that were there and not read at the end of the round before
-        self.gone = 0  # files that were rotated and compressed, or deleted, before they were read to their end
-
-    def places(self) -> dict[str, list[int]]:
-        """How far each file was read, for the next start of this program: {name: [inode, offset, counted]}."""
-        return {name: [file.inode, file.offset, file.offset] for name, file in self._followed.items()}
-
-    def round(self) -> t.Iterator[Line]:
-        """One look at all files: each new line, a file's lines in their order, CHUNK bytes of a file at the most."""
-        self.pending = 0
-        for name, path, status in self._files():
-            file = self._followed.get(name)
-            if file is None:
-                file = self._followed[name] = self._begin(name, path, status)
-            if file.inode != status.st_ino:
-                yield from self._rest_of_rotated(file)
-                file.inode, file.offset, file.counted = status.st_ino, 0, 0
-            elif status.st_size < file.offset:  # rotated by copying: read from its start again
-                file.offset = file.counted = 0
-            if status.st_size > file.offset:
-                yield from self._lines(file, path)
-                self.pending += max(0, status.st_size - file.offset)
-        self._first = False
-
-    def _begin(self, name: str, path: str, status: os.stat_result) -> Followed:
-        inode, offset, counted = self._saved.pop(name, (status.st_ino, status.st_size if self._first else 0, 0))
-        return Followed(name, path, inode, offset, counted)
-
-    def _files(self) -> t.Iterator[tuple[str, str, os.stat_result]]:
-        for prefix in ("", UNKNOWN + "/"):
-            try:
-                entries = list(os.scandir(os.path.join(self.folder, prefix)))
-            except FileNotFoundError:
-                continue
-            for entry in entries:
-                if not entry.name.endswith(SUFFIX):
-                    continue
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue  # rotated in this very moment
-                yield prefix + entry.name[: -len(SUFFIX)], entry.path, status
-
-    def _rest_of_rotated(self, file: Followed) -> t.Iterator[Line]:
-        """What was appended to a file after it was last read and before it was renamed."""
-        folder, start = os.path.split(file.path)
-        for entry in os.scandir(folder):
-            if entry.inode() == file.inode and entry.name.startswith(start):
-                before = -1
-                while file.offset != before:
-                    before = file.offset
-                    yield from self._lines(file, entry.path)
-                return
-        self.gone += 1
-
-    def _lines(self, file: Followed, path: str) -> t.Iterator[Line]:
-        try:
-            stream = open(path, "rb")
-        except FileNotFoundError:
-            return
-        with stream:
-            stream.seek(file.offset)
-            data = stream.read(CHUNK)
-        end = data.rfind(b"\n") + 1
-        if not end and len(data) >= LONGEST_LINE:
-            end = len(data)  # no collector writes such a line: passed over, not waited for
-        for line in data[:end].splitlines(keepends=True):
-            begins = file.offset
-            file.offset += len(line)
-            yield Line(file.name, path, file.inode, begins, line, counted=begins < file.counted)
-
-
-def lines_before(path: str, offset: int, number: int) -> list[bytes]:
-    """The last ``number`` lines of a file before an offset, oldest first."""
-    with open(path, "rb") as stream:
-        low = max(0, offset - CHUNK)
-        stream.seek(low)
-        data = stream.read(offset - low)
-    lines = data.splitlines()
-    return lines[1 if low else 0 :][-number:] if number else []
-
-
 # -- crashes ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Crash:
-    """A crash while its lines still come in."""
+    """A crash while its lines still come in. They are kept as they stand in the store: a fleet can crash at once."""
 
     name: str
     kind: str
     started: float  # when its first line was received
     place: tuple[int, int]  # inode and offset of that line: a restarted observer reads on from here
-    lines: list[dict[str, t.Any]]
+    lines: list[bytes]
     before: int  # how many of the lines come before the crash
+    heard: float  # when its newest line was received
+    last: float  # when its newest line was read, by time.monotonic()
     kinds: list[str] = field(default_factory=list)
-    last: float = 0.0  # when its newest line was seen, by time.monotonic()
     ended: bool = False
+
+    def take(self, line: bytes, record: t.Mapping[str, t.Any], kind: str | None, received: float) -> None:
+        """One more line of it."""
+        self.lines.append(line)
+        self.heard = received
+        if kind is not None and kind not in self.kinds:
+            self.kinds.append(kind)
+        if kind == "panic":
+            self.kind = "panic"
+        self.ended = END_OF_PANIC.search(str(record.get("message", ""))) is not None
 
 
 def text_of(record: t.Mapping[str, t.Any]) -> str:
@@ -341,23 +247,40 @@ def text_of(record: t.Mapping[str, t.Any]) -> str:
 
 
 def write_crash(folder: str, crash: Crash) -> str:
-    """Write ``<host>-<time>.log`` and ``.json``; returns their path without the ending. Whole files or none."""
+    """Write ``<host>-<time>.log`` and ``.json``; returns their path without the ending. Whole files or none.
+
+    The same crash, read again after a restart, has the same name.
+    """
     os.makedirs(folder, mode=0o750, exist_ok=True)
-    moment = datetime.fromtimestamp(crash.started, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    path = os.path.join(folder, f"{crash.name.replace('/', '-')}-{moment}")
+    started = datetime.fromtimestamp(crash.started, timezone.utc)
+    path = os.path.join(folder, f"{crash.name.replace('/', '-')}-{started.strftime('%Y%m%dT%H%M%S.%fZ')}")
+    records = [record for record in map(_object, crash.lines) if record is not None]
     content = {
         "host": crash.name,
         "kind": crash.kind,
         "kinds": crash.kinds,
-        "started": datetime.fromtimestamp(crash.started, timezone.utc).isoformat(),
+        "started": started.isoformat(),
         "complete": crash.ended,
         "lines_before": crash.before,
-        "lines": crash.lines,
+        "lines": records,
     }
-    text = "".join(f"{text_of(line)}\n" for line in crash.lines)
-    _replace(path + ".log", text)
+    _replace(path + ".log", "".join(f"{text_of(record)}\n" for record in records))
     _replace(path + ".json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     return path
+
+
+def keep_within(folder: str, budget: int) -> list[str]:
+    """Remove the oldest files until the rest has no more than ``budget`` bytes; returns the names of those that went."""
+    files = sorted((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(folder))
+    total = sum(size for _changed, size, _path in files)
+    gone = []
+    for _changed, size, path in files[:-2]:  # never the newest record
+        if total <= budget:
+            break
+        os.unlink(path)
+        total -= size
+        gone.append(os.path.basename(path))
+    return gone
 
 
 def _replace(path: str, text: str) -> None:
@@ -372,23 +295,37 @@ def _replace(path: str, text: str) -> None:
 
 
 class Observer:
-    """Reads the store, keeps the senders' figures, writes crash records."""
+    """Reads the store, keeps the senders' figures, writes crash records, tells who is silent.
+
+    ``inventory`` is the receiver's senders.json. ``silence`` are the seconds after which a sender without heartbeat is
+    silent, 0: never.
+    """
 
     def __init__(
         self,
         folder: str,
         *,
+        crashes: str = "",
+        crashes_bytes: int = CRASHES_BYTES,
         state: str | None = None,
+        inventory: str | None = None,
+        silence: float = 0.0,
         before: int = LINES_BEFORE,
         say: t.Callable[[str], None] = print,
         clock: t.Callable[[], float] = time.monotonic,
+        wall_clock: t.Callable[[], float] = time.time,
     ) -> None:
-        self.folder, self.state, self.before, self.say, self.clock = folder, state, before, say, clock
+        self.crash_folder, self.crashes_bytes = crashes or os.path.join(folder, "crashes"), crashes_bytes
+        self.state, self.before, self.say = state, before, say
+        self.clock, self.wall_clock, self.silence = clock, wall_clock, silence
+        self.inventory = Inventory(inventory)
         self.senders: dict[str, Sender] = {}
         self.crashes: dict[str, Crash] = {}
         self.unreadable = 0  # lines that are no JSON object
         self.lock = threading.Lock()  # figures are read by the HTTP server's thread
         self.store = Store(folder, self._load())
+        self._started = wall_clock()
+        self._unknown = sum(name.startswith(UNKNOWN) for name in self.senders)
 
     def round(self) -> int:
         """Take all that is new, in bounded pieces; returns the number of lines."""
@@ -399,8 +336,10 @@ class Observer:
                 self._take(line)
         with self.lock:
             for crash in list(self.crashes.values()):
-                if crash.ended or self.clock() - crash.last > QUIET_END or len(crash.lines) >= MOST_LINES:
+                if self.clock() - crash.last > QUIET_END:
                     self._finish(crash)
+            if not self.store.pending:
+                self._look_for_silence()
         return number
 
     def _take(self, line: Line) -> None:
@@ -408,45 +347,86 @@ class Observer:
         if record is None:
             self.unreadable += 1
             return
-        sender = self.senders.get(line.name)
-        if sender is None:
-            sender = self.senders[line.name] = Sender(line.name)
-        received = received_time(record)
-        kind = event_of(record)
+        sender = self._sender_of(line.name)
+        received, kind = received_time(record), event_of(record)
+        crash = self.crashes.get(line.name)
+        if crash is not None and received - crash.heard > QUIET_END:
+            self._finish(crash)
+            crash = None
         if not line.counted:
+            boots = sender.boots
             sender.take(record, received)
             if kind is not None:
                 sender.events[kind] += 1
-        crash = self.crashes.get(line.name)
+            if crash is not None and sender.boots != boots:
+                self._finish(crash)
+                crash = None
         if crash is None and kind in CRASH_KINDS:
             crash = self._begin(line, t.cast(str, kind), received)
-        if crash is not None and not crash.ended:
-            crash.lines.append(record)
+        if crash is not None:
+            crash.take(line.data, record, kind, received)
             crash.last = self.clock()
-            if kind is not None and kind not in crash.kinds:
-                crash.kinds.append(kind)
-            if kind == "panic":
-                crash.kind = "panic"
-            crash.ended = END_OF_PANIC.search(str(record.get("message", ""))) is not None
+            if crash.ended or len(crash.lines) >= MOST_LINES:
+                self._finish(crash)
+
+    def _sender_of(self, name: str) -> Sender:
+        sender = self.senders.get(name)
+        if sender is None:
+            if name.startswith(UNKNOWN):
+                if self._unknown >= MOST_UNKNOWN:
+                    return self.senders.setdefault(OTHERS, Sender(OTHERS))
+                self._unknown += 1
+            sender = self.senders[name] = Sender(name)
+        return sender
 
     def _begin(self, line: Line, kind: str, received: float) -> Crash:
-        earlier = [_object(data) for data in lines_before(line.path, line.offset, self.before)]
-        lines = [record for record in earlier if record is not None]
+        lines = lines_before(line.path, line.offset, self.before)
         place = (line.inode, line.offset)
-        crash = Crash(line.name, kind, received, place, lines, before=len(lines), last=self.clock())
+        crash = Crash(line.name, kind, received, place, lines, len(lines), heard=received, last=self.clock())
         self.crashes[line.name] = crash
         self.say(f"{line.name}: {kind}")
         return crash
 
     def _finish(self, crash: Crash) -> None:
         del self.crashes[crash.name]
-        self.senders[crash.name].crashes += 1
+        self._sender_of(crash.name).crashes += 1
         try:
-            path = write_crash(os.path.join(self.folder, CRASHES), crash)
+            path = write_crash(self.crash_folder, crash)
+            gone = keep_within(self.crash_folder, self.crashes_bytes)
         except OSError as error:
             self.say(f"{crash.name}: the crash record cannot be written: {error}; the lines are in the sender's file")
             return
         self.say(f"{crash.name}: {crash.kind}, {len(crash.lines) - crash.before} lines: {path}.log")
+        if gone:
+            self.say(f"{self.crash_folder} is over {self.crashes_bytes} bytes: removed {', '.join(gone)}")
+
+    # -- who is silent ------------------------------------------------------------------------------------------------
+
+    def patience(self, sender: Sender) -> float:
+        """Seconds without a message after which a sender is silent, 0: never.
+
+        A sender that makes heartbeat marks may lose some. Others are only judged when they are in the inventory.
+        """
+        if self.inventory.known and sender.host not in self.inventory.names:
+            return 0.0
+        return BEATS * sender.heartbeat + GRACE if sender.heartbeat else self.silence
+
+    def _look_for_silence(self) -> None:
+        now = self.wall_clock()
+        if self.inventory.read():
+            for name in self.inventory.names:
+                self._sender_of(name)
+        for sender in list(self.senders.values()):
+            patience = self.patience(sender)
+            heard = max(sender.last_seen, 0.0 if sender.last_seen else self._started)
+            silent = bool(patience) and now - heard > patience
+            if silent != sender.silent:
+                minutes = f"for {(now - heard) / 60:.0f} min"
+                self.say(f"{sender.host}: nothing heard {minutes}" if silent else f"{sender.host}: heard again")
+                sender.silent = silent
+            if now - heard > FORGOTTEN and sender.host not in self.inventory.names:
+                del self.senders[sender.host]
+                self._unknown -= sender.host.startswith(UNKNOWN) and sender.host != OTHERS
 
     # -- over restarts --------------------------------------------------------------------------------------------------
 
@@ -457,152 +437,159 @@ class Observer:
         try:
             with open(self.state, encoding="utf-8") as stream:
                 saved = json.load(stream)
+            senders = {host: _sender(host, known) for host, known in saved["senders"].items()}
+            places = {str(name): [int(number) for number in place] for name, place in saved["places"].items()}
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            self.say(f"{self.state} cannot be read ({error}): figures begin anew")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.say(f"{self.state} cannot be read ({error!r}): figures begin anew")
             return None
-        self.senders = {host: _sender(host, known) for host, known in saved["senders"].items()}
-        return t.cast("dict[str, list[int]]", saved["places"])
+        self.senders = senders
+        return places
 
     def save(self) -> None:
-        """Write places and figures. A crash that is not over is read again from its first line."""
-        if self.state is None:
-            return
-        places = self.store.places()
-        for crash in self.crashes.values():
-            inode, offset = crash.place
-            if places[crash.name][0] == inode:
-                places[crash.name][1] = offset
-        senders = {host: _known(sender) for host, sender in self.senders.items()}
-        _replace(self.state, json.dumps({"places": places, "senders": senders}) + "\n")
+        """Write places and figures. A crash that is not over is read again from its first line.
+
+        Where that line is in a rotated file by now, the crash is over here.
+        """
+        with self.lock:
+            places = self.store.places()
+            for crash in list(self.crashes.values()):
+                inode, offset = crash.place
+                place = places.get(crash.name)
+                if place is not None and place[0] == inode:
+                    place[1] = offset
+                else:
+                    self._finish(crash)
+            senders = {host: _known(sender) for host, sender in self.senders.items()}
+        if self.state is not None:
+            _replace(self.state, json.dumps({"places": places, "senders": senders}) + "\n")
+
+
+class Inventory:
+    """The senders' names in the receiver's senders.json, read again when it changes."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path, self._stamp = path, 0.0
+        self.names: frozenset[str] = frozenset()
+        self.known = False
+
+    def read(self) -> bool:
+        """Whether there is a list that was not read before."""
+        if self._path is None:
+            return False
+        try:
+            stamp = os.stat(self._path).st_mtime
+            if stamp == self._stamp:
+                return False
+            with open(self._path, encoding="utf-8") as stream:
+                table = json.load(stream)["table"]
+        except (OSError, ValueError, KeyError):
+            return False
+        self._stamp, self.known = stamp, True
+        self.names = frozenset(str(row["value"]) for row in table)
+        return True
 
 
 def _object(line: bytes) -> dict[str, t.Any] | None:
     try:
         record = json.loads(line.decode("utf-8", "replace"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 
 
+_PLAIN = ("last_seen", "kernel_time", "boots", "crashes", "has_msgid", "heartbeat", "silent")
+
+
 def _known(sender: Sender) -> dict[str, t.Any]:
     numbers = {
-        name: [counter.last, counter.missing, counter.late]
+        name: [counter.last, counter.missing, counter.late, list(counter.gaps)]
         for name, counter in (("sequence", sender.sequence), ("msgid", sender.msgid))
     }
-    plain = {name: getattr(sender, name) for name in ("last_seen", "kernel_time", "boots", "crashes", "has_msgid")}
+    plain = {name: getattr(sender, name) for name in _PLAIN}
     return {**plain, **numbers, "levels": sender.levels, "events": sender.events}
 
 
 def _sender(host: str, known: t.Mapping[str, t.Any]) -> Sender:
     sender = Sender(host, levels=Counter(known["levels"]), events=Counter(known["events"]))
-    for name in ("last_seen", "kernel_time", "boots", "crashes", "has_msgid"):
+    for name in _PLAIN:
         setattr(sender, name, known[name])
-    sender.sequence = Numbers(*known["sequence"])
-    sender.msgid = Numbers(*known["msgid"])
+    sender.sequence, sender.msgid = (_numbers(*known[name]) for name in ("sequence", "msgid"))
     return sender
 
 
-# -- figures for Prometheus -------------------------------------------------------------------------------------------
+def _numbers(last: int | None, missing: int, late: int, gaps: t.Sequence[t.Sequence[int]]) -> Numbers:
+    return Numbers(last, missing, late, deque((low, high) for low, high in gaps))
 
 
-def socket_drops(port: int, proc: str = "/proc") -> dict[str, int]:
-    """Datagrams that the kernel dropped because a socket's buffer was full: {"ipv4": n, "ipv6": n}.
-
-    Source: the last column of /proc/net/udp and udp6 (net/ipv4/udp.c, udp4_format_sock).
-    """
-    drops = {}
-    for family, name in (("ipv4", "udp"), ("ipv6", "udp6")):
-        try:
-            with open(f"{proc}/net/{name}", encoding="ascii") as table:
-                rows = [line.split() for line in table][1:]
-        except OSError:
-            continue
-        mine = [row for row in rows if row[1].endswith(f":{port:04X}")]
-        if mine:
-            drops[family] = sum(int(row[-1]) for row in mine)
-    return drops
-
-
-class Figures:
-    """A collector of prometheus_client: every scrape reads the observer's own figures, nothing is kept twice."""
-
-    def __init__(self, observer: Observer, port: int) -> None:
-        self.observer, self.port = observer, port
-
-    def collect(self) -> t.Iterator[t.Any]:
-        """All families, in the form that prometheus_client's registry wants."""
-        from prometheus_client.core import CounterMetricFamily as Counters, GaugeMetricFamily as Gauges
-
-        per_sender = ("host",)
-        seen = Gauges("netconsole_sender_last_seen_timestamp_seconds", "When the newest message came", labels=per_sender)
-        messages = Counters("netconsole_sender_messages", "Messages by level", labels=("host", "level"))
-        lost = Counters("netconsole_sender_lost", "Messages lost on the way, by msgid", labels=per_sender)
-        missing = Counters(
-            "netconsole_sender_sequence_missing",
-            "Sequence numbers not seen: lost, or of a level that is not sent",
-            labels=per_sender,
-        )
-        late = Counters("netconsole_sender_reordered", "Messages that came after a later one", labels=per_sender)
-        boots = Counters("netconsole_sender_boots", "Restarts that were seen", labels=per_sender)
-        events = Counters("netconsole_sender_events", "Kernel trouble by kind", labels=("host", "kind"))
-        crashes = Counters("netconsole_sender_crashes", "Crash records written", labels=per_sender)
-        with self.observer.lock:
-            for host, sender in self.observer.senders.items():
-                seen.add_metric((host,), sender.last_seen)
-                for level, number in sender.levels.items():
-                    messages.add_metric((host, level), number)
-                if sender.has_msgid:
-                    lost.add_metric((host,), sender.msgid.missing)
-                missing.add_metric((host,), sender.sequence.missing)
-                late.add_metric((host,), sender.sequence.late)
-                boots.add_metric((host,), sender.boots)
-                crashes.add_metric((host,), sender.crashes)
-                for kind, _pattern in EVENTS:
-                    events.add_metric((host, kind), sender.events[kind])
-            unreadable, gone = self.observer.unreadable, self.observer.store.gone
-            pending = self.observer.store.pending
-        yield from (seen, messages, lost, missing, late, boots, events, crashes)
-        drops = Counters("netconsole_receiver_socket_drops", "Datagrams dropped by a full socket", labels=("family",))
-        for family, number in socket_drops(self.port).items():
-            drops.add_metric((family,), number)
-        yield drops
-        yield Counters("netconsole_observer_unreadable_lines", "Lines of the store that are no JSON", value=unreadable)
-        yield Counters("netconsole_observer_gone_files", "Files rotated away before they were read", value=gone)
-        yield Gauges("netconsole_observer_pending_bytes", "Bytes of the store not read yet", value=pending)
+# -- the service ------------------------------------------------------------------------------------------------------
 
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
     """Run until SIGTERM."""
     options = _options(arguments)
-    try:
-        from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
-    except ImportError:
-        print("prometheus_client is missing: install the distribution's package (python3-prometheus-client)", file=sys.stderr)
-        return 1
-    observer = Observer(options.store, state=options.state, before=options.lines_before, say=_say)
-    registry = CollectorRegistry()
-    registry.register(t.cast(t.Any, Figures(observer, options.receiver_port)))
-    if options.port:
-        start_http_server(options.port, addr=options.listen, registry=registry)
+    observer = Observer(
+        options.store,
+        crashes=options.crashes,
+        crashes_bytes=options.crashes_bytes,
+        state=options.state,
+        inventory=options.senders,
+        silence=options.silence,
+        before=options.lines_before,
+        say=_say,
+    )
+    collector = _collector(options)
+    figures = Figures(observer, options.receiver_port, collector, [kind for kind, _pattern in EVENTS])
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    saved = 0.0
+    if options.port:
+        failure = serve(figures, options.listen, options.port)
+        if failure:
+            _say(failure)
+            if "prometheus_client" not in failure:
+                return 1
+    _notify("READY=1")
+    _run(observer, figures, options.textfile, stop)
+    observer.save()
+    return 0
+
+
+def _run(observer: Observer, figures: Figures, textfile: str | None, stop: threading.Event) -> None:
+    saved, read, failure = 0.0, 1, ""
     while not stop.is_set():
         began = time.monotonic()
         lines = observer.round()
+        figures.collector.read()
+        read += lines
         now = time.monotonic()
         if now - saved > SAVE_EVERY:
-            observer.save()
-            if options.textfile:
-                write_to_textfile(options.textfile, registry)
-            saved = now
+            if read:
+                observer.save()
+            if textfile:
+                before, failure = failure, write_textfile(figures, textfile)
+                if failure and failure != before:
+                    _say(failure)
+            saved, read = now, 0
         if not (lines and observer.store.pending):
             stop.wait(max(SHORTEST_ROUND, (now - began) / SHARE_OF_PROCESSOR if not lines else 0))
-    observer.save()
-    return 0
+
+
+def _collector(options: argparse.Namespace) -> CollectorFigures:
+    if options.rsyslog_pipe:
+        return RsyslogFigures(options.rsyslog_pipe)
+    if options.syslog_ng_control:
+        return SyslogNgFigures(options.syslog_ng_control)
+    return NoFigures()
+
+
+def _notify(line: str) -> None:
+    """sd_notify(3), where systemd asked for it."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
+            notification.sendto(line.encode(), "\0" + address[1:] if address[0] == "@" else address)
 
 
 def _say(text: str) -> None:
@@ -612,14 +599,24 @@ def _say(text: str) -> None:
 def _options(arguments: t.Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="netconsole-observer", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--store", default="/var/log/netconsole", help="the collector's store (default: %(default)s)")
+    parser.add_argument("--crashes", default="", help="folder for crash records (default: crashes in the store)")
+    parser.add_argument(
+        "--crashes-bytes", type=int, default=CRASHES_BYTES, help="the most they take (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--lines-before", type=int, default=LINES_BEFORE, help="lines kept from before a crash (default: %(default)s)"
+    )
     parser.add_argument("--state", help="file that keeps places and figures over a restart")
+    parser.add_argument("--senders", help="the receiver's senders.json: who is in the inventory")
+    parser.add_argument(
+        "--silence", type=float, default=0.0, help="seconds after which a sender is silent; 0: only by its heartbeat"
+    )
     parser.add_argument("--listen", default="127.0.0.1", help="address of the HTTP server (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="its port; 0: no HTTP server (default)")
     parser.add_argument("--textfile", help="file for node_exporter's textfile collector")
     parser.add_argument("--receiver-port", type=int, default=6666, help="the collector's UDP port, for its drops")
-    parser.add_argument(
-        "--lines-before", type=int, default=LINES_BEFORE, help="lines kept from before a crash (default: %(default)s)"
-    )
+    parser.add_argument("--rsyslog-pipe", help="named pipe that rsyslog writes its figures into")
+    parser.add_argument("--syslog-ng-control", help="control socket of syslog-ng")
     return parser.parse_args(arguments)
 
 
