@@ -323,13 +323,14 @@ class Observer:
         self.crashes: dict[str, Crash] = {}
         self.unreadable = 0  # lines that are no JSON object
         self.lock = threading.Lock()  # figures are read by the HTTP server's thread
-        self.store = Store(folder, self._load())
-        self._started = wall_clock()
+        self.store = Store(folder, *self._load())
+        self._started, self._looked = wall_clock(), time.time()
         self._unknown = sum(name.startswith(UNKNOWN) for name in self.senders)
 
     def round(self) -> int:
         """Take all that is new, in bounded pieces; returns the number of lines."""
         number = 0
+        self._looked = time.time()
         for line in self.store.round():
             number += 1
             with self.lock:
@@ -430,22 +431,23 @@ class Observer:
 
     # -- over restarts --------------------------------------------------------------------------------------------------
 
-    def _load(self) -> dict[str, list[int]] | None:
-        """Places and figures of the run before; None where there was none."""
+    def _load(self) -> tuple[dict[str, list[int]] | None, float]:
+        """Places of the run before and when they were saved, None and 0 where there was none. Takes its figures."""
         if self.state is None:
-            return None
+            return None, 0.0
         try:
             with open(self.state, encoding="utf-8") as stream:
                 saved = json.load(stream)
             senders = {host: _sender(host, known) for host, known in saved["senders"].items()}
             places = {str(name): [int(number) for number in place] for name, place in saved["places"].items()}
+            since = float(saved["time"])
         except FileNotFoundError:
-            return None
+            return None, 0.0
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.say(f"{self.state} cannot be read ({error!r}): figures begin anew")
-            return None
+            return None, 0.0
         self.senders = senders
-        return places
+        return places, since
 
     def save(self) -> None:
         """Write places and figures. A crash that is not over is read again from its first line.
@@ -463,7 +465,7 @@ class Observer:
                     self._finish(crash)
             senders = {host: _known(sender) for host, sender in self.senders.items()}
         if self.state is not None:
-            _replace(self.state, json.dumps({"places": places, "senders": senders}) + "\n")
+            _replace(self.state, json.dumps({"places": places, "senders": senders, "time": self._looked}) + "\n")
 
 
 class Inventory:

@@ -57,13 +57,18 @@ class Listing(t.NamedTuple):
 class Store:
     """The files of the store, as far as they were read."""
 
-    def __init__(self, folder: str, saved: t.Mapping[str, t.Sequence[int]] | None = None) -> None:
-        """``saved`` is what :meth:`places` gave; None: never run before, and what is there now is not news."""
+    def __init__(
+        self, folder: str, saved: t.Mapping[str, t.Sequence[int]] | None = None, since: float = 0.0
+    ) -> None:
+        """``saved`` is what :meth:`places` gave at the time ``since``.
+
+        None: never run before, and what is there now is not news.
+        """
         self.folder = folder
         self.pending = 0  # bytes that were there and not read at the end of the round before
         self.gone = 0  # files that were compressed or deleted before they were read to their end
         self._followed = {name: Followed(name, *numbers) for name, numbers in (saved or {}).items()}
-        self._first = saved is None
+        self._first, self._since = saved is None, since
 
     def places(self) -> dict[str, list[int]]:
         """How far each file was read, for the next start of this program: {name: [inode, offset, counted]}."""
@@ -77,6 +82,8 @@ class Store:
         """One look at all files: each new line, a file's lines in their order, CHUNK bytes of a file at the most."""
         self.pending = 0
         listing = self._list()
+        if self._since:
+            self._find_rotated_since(listing)
         for name in [name for name in self._followed if name not in listing.live]:
             yield from self._rest(self._followed[name], listing, name)
         for name, (path, status) in listing.live.items():
@@ -114,6 +121,16 @@ class Store:
                 if stat.S_ISREG(status.st_mode):
                     listing.live[prefix + entry.name[: -len(SUFFIX)]] = (entry.path, status)
         return listing
+
+    def _find_rotated_since(self, listing: Listing) -> None:
+        """Files of senders that nothing was saved of, begun and rotated after that."""
+        for inode, paths in listing.rotated.items():
+            for path in paths:
+                name = os.path.relpath(path, self.folder).rpartition(SUFFIX)[0]
+                if name not in self._followed and path == f"{os.path.join(self.folder, name)}{SUFFIX}.1":
+                    if os.stat(path).st_mtime > self._since:
+                        self._followed[name] = Followed(name, inode, 0)
+        self._since = 0.0
 
     def _rest(self, file: Followed, listing: Listing, name: str) -> t.Iterator[Line]:
         """What was appended to a file after it was last read, under the name that it has now."""

@@ -344,6 +344,23 @@ def test_a_killed_observer_counts_from_what_it_saved(receiver):
     assert len(json.loads(receiver.crash())["lines"]) == 3
 
 
+def test_a_sender_that_came_after_the_last_save_and_was_rotated_is_read_whole(receiver):
+    receiver.append(record(), name="old")
+    receiver.append(record(), name="old")
+    os.utime(receiver.folder / "old.jsonl", (1, 1))
+    (receiver.folder / "old.jsonl").rename(receiver.folder / "old.jsonl.1")
+    receiver.observer.save()
+    receiver.append(record(sequence=1), record(sequence=2))
+    (receiver.folder / "web1.jsonl").rename(receiver.folder / "web1.jsonl.1")
+    receiver.append(record(sequence=3))
+    receiver.append(record(sequence=7), name="unknown/192.0.2.1")
+    (receiver.folder / "unknown" / "192.0.2.1.jsonl").rename(receiver.folder / "unknown" / "192.0.2.1.jsonl.1")
+    receiver.restart()
+    assert receiver.observer.round() == 4
+    assert receiver.sender().levels == {"info": 3} and receiver.sender().sequence.missing == 0
+    assert set(receiver.observer.senders) == {"web1", "unknown/192.0.2.1"}
+
+
 def test_gaps_of_before_a_restart_can_still_be_filled(receiver):
     receiver.append(record(sequence=1), record(sequence=3))
     receiver.observer.round()
