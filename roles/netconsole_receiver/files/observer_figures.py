@@ -221,10 +221,13 @@ def write_textfile(figures: Figures, path: str) -> str:
         from prometheus_client import write_to_textfile
     except ImportError:
         return _MISSING
+    umask = os.umask(0o022)  # node_exporter is another user
     try:
         write_to_textfile(path, _registry(figures))
     except OSError as error:
         return f"no figures in {path}: {error.strerror}"
+    finally:
+        os.umask(umask)
     return ""
 
 

@@ -7,6 +7,7 @@ Runs on the receiver, as root. Each check sends from an address of its own, so t
 """
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -49,12 +50,15 @@ class Sender:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((address, 0))
 
-    def send(self, sequence: int, text: str, *, level: int = 6, msgid: int | None = None, seconds: float = 0.0) -> None:
+    def send(
+        self, sequence: int, text: str, *, level: int = 6, msgid: int | None = None, seconds: float = 0.0, pause: float = 0.001
+    ) -> None:
         """One message; its kernel time is that of its sequence number where none is given."""
         usec = int((seconds or 100 + sequence / 1000) * 1e6)
         data = "" if msgid is None else f" msgid={msgid}\n"
         self._socket.sendto(f"{level},{sequence},{usec},-;{text}\n{data}".encode(), ("127.0.0.1", PORT))
-        time.sleep(0.001)
+        if pause:
+            time.sleep(pause)
 
     def figures(self) -> Figures:
         """Its figures as Prometheus would read them: {(name, label): value}."""
@@ -196,9 +200,74 @@ def heartbeat() -> None:
     sender.expect({("heartbeat_seconds", ""): 300.0, ("messages", "notice"): 1.0})
 
 
+def kernel_drops() -> dict[str, int]:
+    """What the kernel says of the receiver's sockets (proc_net_udp)."""
+    drops = {}
+    for family, table in (("ipv4", "udp"), ("ipv6", "udp6")):
+        rows = [line.split() for line in Path("/proc/net", table).read_text().splitlines()[1:]]
+        drops[family] = sum(int(row[-1]) for row in rows if row[1].endswith(f":{PORT:04X}"))
+    return drops
+
+
+def figures_of_receiver() -> dict[str, float]:
+    """The samples that belong to no sender."""
+    with urllib.request.urlopen(METRICS, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, _space, value in (line.partition(" ") for line in lines) if name[:1] == "n"}
+
+
+def drops() -> None:
+    """A collector that hangs while messages come: what does not fit into the socket is in the figures, exactly."""
+    sender = Sender("192.0.2.45")
+    before = kernel_drops()["ipv4"]
+    collector = ["systemctl", "kill", "netconsole-receiver.service"]
+    subprocess.run([*collector, "--signal=STOP"], check=True)
+    try:
+        for number in range(200_000):
+            sender.send(number, "x" * 900, pause=0)
+            if number % 500 == 0 and kernel_drops()["ipv4"] > before:
+                break
+    finally:
+        subprocess.run([*collector, "--signal=CONT"], check=True)
+    if kernel_drops()["ipv4"] == before:
+        sys.exit("no datagram was dropped")
+
+    def shown() -> dict[str, float]:
+        figures = figures_of_receiver()
+        names = {family: f'netconsole_receiver_socket_drops_total{{family="{family}"}}' for family in kernel_drops()}
+        return {family: figures.get(name, -1.0) for family, name in names.items()}
+
+    wait_for(lambda: shown() == kernel_drops(), lambda: f"{shown()}, the kernel says {kernel_drops()}")
+    queue = 'netconsole_receiver_dropped_total{queue="netconsole"}'
+    wait_for(lambda: queue in figures_of_receiver(), lambda: f"no figures of rsyslog: {figures_of_receiver()}")
+
+
+def readers() -> None:
+    """lnav reads the store with the format that the role has put there; promtool finds nothing wrong with the figures,
+    the alert rules and what they do."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "--quiet=2", "--yes", "lnav"]
+    subprocess.run(install, check=True, env=environment, stdout=subprocess.DEVNULL)
+    levels = ";SELECT level_name, log_level, count(*) FROM netconsole_log GROUP BY level_name ORDER BY level_name"
+    files = [str(path) for path in (STORE / "unknown").glob("192.0.2.42.jsonl*") if path.suffix != ".gz"]
+    found = subprocess.run(
+        ["lnav", "-n", "-c", levels, "-c", ":write-csv-to -", *files], check=True, capture_output=True, text=True
+    )
+    expected = ["alert,critical,6", "emerg,fatal,3", "info,info,120"]
+    if [line for line in found.stdout.splitlines() if line in expected] != expected:
+        sys.exit(f"lnav: {found.stdout} {found.stderr}")
+    (package,) = Path("/var/lib/lab/archive").glob("promtool_*.deb")
+    subprocess.run(["dpkg-deb", "--extract", str(package), "/root/prometheus"], check=True)
+    promtool = "/root/prometheus/usr/bin/promtool"
+    with urllib.request.urlopen(METRICS, timeout=10) as answer:
+        subprocess.run([promtool, "check", "metrics"], input=answer.read(), check=True)
+    for words in (["check", "rules", "netconsole.rules.yml"], ["test", "rules", "netconsole.rules.test.yml"]):
+        subprocess.run([promtool, *words], cwd="/root/monitoring", check=True)
+
+
 def main() -> None:
     """Every check, or those that are named."""
-    checks = {check.__name__: check for check in (counts, crash, rotation, heartbeat)}
+    checks = {check.__name__: check for check in (counts, crash, rotation, heartbeat, drops, readers)}
     for name in sys.argv[1:] or checks:
         started = time.monotonic()
         checks[name]()
