@@ -70,9 +70,7 @@ def run_sender(module: AnsibleModule) -> None:
 
 def _check_heartbeat(options: Mapping[str, Any]) -> None:
     if options["heartbeat"] and options["state"] == "present" and not (options["persist"] and options["watch"]):
-        raise DeclarationError(
-            "heartbeat needs a service that stays: set persist and watch to true, or heartbeat to 0"
-        )
+        raise DeclarationError("heartbeat needs a service that stays: set persist and watch to true, or heartbeat to 0")
 
 
 def _end_heartbeat(module: AnsibleModule, stored: Mapping[str, Any] | None) -> None:

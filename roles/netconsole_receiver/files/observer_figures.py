@@ -17,7 +17,7 @@ import socket
 import typing as t
 
 if t.TYPE_CHECKING:
-    from netconsole_observer import Observer
+    from observer_core import Observer
 
 
 def socket_drops(port: int, proc: str = "/proc/self") -> dict[str, int]:
@@ -35,25 +35,15 @@ def socket_drops(port: int, proc: str = "/proc/self") -> dict[str, int]:
     return drops
 
 
-class CollectorFigures(t.Protocol):
-    """What a collector says of itself: messages that it dropped, and that wait, by queue."""
-
-    dropped: dict[str, int]
-    waiting: dict[str, int]
-
-    def read(self) -> None:
-        """Take what is new; without a collector the last figures stay."""
-
-
 class NoFigures:
-    """Of a collector that keeps none."""
+    """What a collector says of itself, messages that it dropped and that wait, by queue: of one that says nothing."""
 
     def __init__(self) -> None:
         self.dropped: dict[str, int] = {}
         self.waiting: dict[str, int] = {}
 
     def read(self) -> None:
-        """Nothing to take."""
+        """Take what is new; without a collector the last figures stay."""
 
 
 class RsyslogFigures(NoFigures):
@@ -132,7 +122,7 @@ class SyslogNgFigures(NoFigures):
 class Figures:
     """A collector of prometheus_client: every scrape reads the observer's own figures, nothing is kept twice."""
 
-    def __init__(self, observer: Observer, port: int, collector: CollectorFigures, kinds: t.Sequence[str]) -> None:
+    def __init__(self, observer: Observer, port: int, collector: NoFigures, kinds: t.Sequence[str]) -> None:
         self.observer, self.port, self.collector, self.kinds = observer, port, collector, kinds
 
     def collect(self) -> t.Iterator[t.Any]:

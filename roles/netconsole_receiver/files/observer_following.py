@@ -57,9 +57,7 @@ class Listing(t.NamedTuple):
 class Store:
     """The files of the store, as far as they were read."""
 
-    def __init__(
-        self, folder: str, saved: t.Mapping[str, t.Sequence[int]] | None = None, since: float = 0.0
-    ) -> None:
+    def __init__(self, folder: str, saved: t.Mapping[str, t.Sequence[int]] | None = None, since: float = 0.0) -> None:
         """``saved`` is what :meth:`places` gave at the time ``since``.
 
         None: never run before, and what is there now is not news.

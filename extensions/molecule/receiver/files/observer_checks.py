@@ -51,7 +51,14 @@ class Sender:
         self._socket.bind((address, 0))
 
     def send(
-        self, sequence: int, text: str, *, level: int = 6, msgid: int | None = None, seconds: float = 0.0, pause: float = 0.001
+        self,
+        sequence: int,
+        text: str,
+        *,
+        level: int = 6,
+        msgid: int | None = None,
+        seconds: float = 0.0,
+        pause: float = 0.001,
     ) -> None:
         """One message; its kernel time is that of its sequence number where none is given."""
         usec = int((seconds or 100 + sequence / 1000) * 1e6)
@@ -70,9 +77,7 @@ class Sender:
         found = [match for match in map(SAMPLE.fullmatch, text.splitlines()) if match]
         mine = [match for match in found if match["host"] == self.host]
         names = [match["name"].removeprefix("netconsole_sender_").removesuffix("_total") for match in mine]
-        return {
-            (name, match["label"] or ""): float(match["value"]) for name, match in zip(names, mine, strict=True)
-        }
+        return {(name, match["label"] or ""): float(match["value"]) for name, match in zip(names, mine, strict=True)}
 
     def expect(self, expected: Figures) -> None:
         """Wait until these figures are there; fail with what is there instead."""
@@ -131,7 +136,7 @@ def counts() -> None:
 
 
 def crash() -> None:
-    """An oops and its panic are one record with the lines before, and a restart in their midst neither cuts nor doubles."""
+    """An oops and its panic are one record with the lines before; a restart in their midst neither cuts nor doubles."""
     sender = Sender("192.0.2.42")
     before = [f"before {number}" for number in range(120)]
     for number, text in enumerate(before):
@@ -161,9 +166,9 @@ def crash() -> None:
         sys.exit(f"{path}: {lines}")
     if (record["kind"], record["kinds"], record["complete"]) != ("panic", ["oops", "panic"], True):
         sys.exit(f"{path}: {record['kind']}, {record['kinds']}, complete: {record['complete']}")
-    text = path.with_suffix(".log").read_text().splitlines()
-    if [line.partition("] ")[2] for line in text] != lines:
-        sys.exit(f"{path.with_suffix('.log')}: {text}")
+    shown = path.with_suffix(".log").read_text().splitlines()
+    if [line.partition("] ")[2] for line in shown] != lines:
+        sys.exit(f"{path.with_suffix('.log')}: {shown}")
 
 
 def rotation() -> None:

@@ -361,7 +361,7 @@ def test_the_kernel_is_relieved_of_a_next_hop_that_is_no_longer_one(stage: Stage
 def test_the_heartbeat_begins_when_the_targets_stand_and_wakes_for_nothing_else(stage: Stage, systemd) -> None:
     stage.declare({**DECLARATION, "heartbeat": 5})
     stage.mac = None
-    made, listener = watcher(stage)
+    made, _listener = watcher(stage)
     assert stage.marks() == []
     stage.mac, stage.now = MAC, stage.now + 1
     made.woken(listening=False)
@@ -383,8 +383,8 @@ def test_a_heartbeat_that_cannot_be_written_is_said_once(stage: Stage) -> None:
     stage.now += 300
     made.woken(listening=False)
     assert stage.marks() == [] and [line for line in stage.said if "no heartbeat" in line] == [
-        "warning: no heartbeat: the console log level is 3, and only messages of a lower number are sent: it has to be 4 "
-        "or more"
+        "warning: no heartbeat: the console log level is 3, and only messages of a lower number are sent: it has to be "
+        "4 or more"
     ]
 
 

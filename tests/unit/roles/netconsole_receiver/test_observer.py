@@ -22,11 +22,13 @@ sys.path.insert(0, str(FILES))
 try:
     figures_module = importlib.import_module("observer_figures")
     following_module = importlib.import_module("observer_following")
+    core_module = importlib.import_module("observer_core")
+    senders_module = importlib.import_module("observer_senders")
     observer_module = importlib.import_module("netconsole_observer")
 finally:
     sys.path.remove(str(FILES))
 
-Numbers, Observer, event_of = observer_module.Numbers, observer_module.Observer, observer_module.event_of
+Numbers, Observer, event_of = senders_module.Numbers, core_module.Observer, senders_module.event_of
 FIRST = 1795419923.102565  # when the record below was received
 
 
@@ -193,12 +195,21 @@ def test_a_boot_is_no_loss(receiver):
 def test_a_panic_becomes_one_record_with_what_came_before(receiver):
     receiver.append(*(record(f"before {number}", kernel_time=100.0 + number) for number in range(150)))
     receiver.observer.round()
-    receiver.append(record("BUG: kernel NULL pointer dereference, address: 0", kernel_time=300.0), record("CPU: 0 PID: 1"))
+    receiver.append(
+        record("BUG: kernel NULL pointer dereference, address: 0", kernel_time=300.0), record("CPU: 0 PID: 1")
+    )
     receiver.observer.round()
-    receiver.append(record("Kernel panic - not syncing: Fatal exception"), record("---[ end Kernel panic - not syncing ]---"))
+    receiver.append(
+        record("Kernel panic - not syncing: Fatal exception"), record("---[ end Kernel panic - not syncing ]---")
+    )
     receiver.observer.round()
     crash = json.loads(receiver.crash())
-    assert (crash["host"], crash["kind"], crash["kinds"], crash["complete"]) == ("web1", "panic", ["oops", "panic"], True)
+    assert (crash["host"], crash["kind"], crash["kinds"], crash["complete"]) == (
+        "web1",
+        "panic",
+        ["oops", "panic"],
+        True,
+    )
     assert crash["lines_before"] == 100 and crash["lines"][0]["message"] == "before 50"
     assert [line["message"] for line in crash["lines"][100:]] == [
         "BUG: kernel NULL pointer dereference, address: 0",
@@ -437,12 +448,12 @@ def test_crash_records_have_a_budget(receiver):
 
 
 def test_forged_addresses_do_not_fill_the_memory(receiver, monkeypatch):
-    monkeypatch.setattr(observer_module, "MOST_UNKNOWN", 3)
+    monkeypatch.setattr(core_module, "MOST_UNKNOWN", 3)
     for number in range(10):
         receiver.append(record(), name=f"unknown/192.0.2.{number}")
     receiver.observer.round()
     assert len(receiver.observer.senders) == 4
-    assert receiver.sender(observer_module.OTHERS).levels == {"info": 7}
+    assert receiver.sender(core_module.OTHERS).levels == {"info": 7}
 
 
 # -- silence ----------------------------------------------------------------------------------------------------------
@@ -510,10 +521,8 @@ def test_who_left_the_inventory_is_forgotten(receiver):
 # -- figures ----------------------------------------------------------------------------------------------------------
 
 
-HEAD = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"
-ROW = (
-    " 1234: 00000000:{port} 00000000:0000 07 00000000:00000000 00:00000000 00000000  999        0 20212 2 0000 {drops}\n"
-)
+HEAD = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref drops\n"
+ROW = " 1234: 00000000:{port} 00000000:0000 07 00000000:00000000 00:00000000 00000000  999  0 20212 2 0000 {drops}\n"
 
 
 def test_drops_of_the_sockets(tmp_path):
@@ -530,7 +539,7 @@ IMPSTATS = [
     '{ "name": "netconsole", "origin": "core.queue", "size": 5, "discarded.full": 0, "discarded.nf": 4 }',
     '{ "name": "joined", "origin": "core.queue", "size": 1, "discarded.full": 0, "discarded.nf": 0 }',
     '{ "name": "action-3-builtin:omfile", "origin": "core.action", "processed": 12, "failed": 0 }',
-    'half a line',
+    "half a line",
     "[]",
 ]
 
@@ -592,7 +601,7 @@ def figures(receiver):
         record("INFO: task x:1 blocked for more than 120 seconds.", sequence=3, kernel_time=1.9, level_name="err"),
     )
     receiver.observer.round()
-    kinds = [kind for kind, _pattern in observer_module.EVENTS]
+    kinds = [kind for kind, _pattern in senders_module.EVENTS]
     collector = figures_module.NoFigures()
     collector.dropped["netconsole"] = 2
     collector.waiting["netconsole"] = 7
@@ -651,7 +660,7 @@ def test_without_prometheus_client_there_are_crash_records_and_one_clear_line(fi
     assert "crashes are recorded all the same" in capsys.readouterr().out
 
 
-# -- what the rules and the dashboard ask for ---------------------------------------------------------------------------
+# -- what the rules and the dashboard ask for -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["netconsole.rules.yml", "netconsole.grafana.json"])
