@@ -218,7 +218,7 @@ def figures_of_receiver() -> dict[str, float]:
     """The samples that belong to no sender."""
     with urllib.request.urlopen(METRICS, timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    return {name: float(value) for name, _space, value in (line.partition(" ") for line in lines) if name[:1] == "n"}
+    return {name: float(value) for name, _space, value in (line.rpartition(" ") for line in lines) if name[:1] == "n"}
 
 
 def drops() -> None:
