@@ -9,7 +9,7 @@ SHELL := /bin/bash
 PYTHON_OF_VENV := .venv/bin/python
 LAB := $(PYTHON_OF_VENV) extensions/molecule/lab
 
-.PHONY: help demo demo-down test test-kernels test-boot-loaders check format build clean setup setup-lab
+.PHONY: help demo demo-down test test-receiver bench-receiver test-kernels test-boot-loaders check format build clean setup setup-lab
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,12 @@ test: setup-lab ## everything: lint, sanity, unit tests, a receiver in a contain
 
 test-kernels: setup-lab ## the sender on every kernel from 5.10 to the newest in Debian, one after another
 	@$(PYTHON_OF_VENV) tests/run.py kernels
+
+test-receiver: setup-lab ## what a receiver holds under load, with counts: kill -9, restart, rotation, full disk, 10,000 senders, outputs
+	@$(PYTHON_OF_VENV) tests/run.py receiver
+
+bench-receiver: setup-lab ## every collector measured, on a quiet machine: messages kept, processor time, memory (FLEET_NETCONSOLE_SCALE=20: a small try)
+	@$(PYTHON_OF_VENV) tests/run.py bench
 
 test-boot-loaders: setup-lab ## kernel parameters under every boot loader: machines that boot from their own disk, really rebooted
 	@$(PYTHON_OF_VENV) tests/run.py boot_loaders

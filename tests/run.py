@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run the project's checks in stages and say what they prove: "run.py check" the fast part, "run.py test" everything,
-"run.py kernels" what is about kernels on each one of the lab, "run.py boot_loaders" each boot loader.
+"run.py receiver" what a receiver holds under load, "run.py kernels" what is about kernels on each one of the lab,
+"run.py boot_loaders" each boot loader.
 
 Every stage runs, also after one that failed: one run shows all that is wrong. The status is 0 only if nothing failed.
 """
@@ -22,7 +23,17 @@ from lint import run_lint
 from process import CHECKOUT, LOGS, Outcome
 from pytests import run_collection
 from sanity import run_sanity
-from scenarios import BOOT_LOADERS, SENDERS, run_boot_loader, run_containers, run_engine, run_machines, run_sender
+from scenarios import (
+    BOOT_LOADERS,
+    SENDERS,
+    run_boot_loader,
+    run_containers,
+    run_engine,
+    run_machines,
+    run_receiver_bench,
+    run_receiver_load,
+    run_sender,
+)
 from units import run_units
 
 Stage = Callable[[], Outcome]
@@ -41,6 +52,8 @@ TEST: dict[str, Stage] = {
 PLANS: dict[str, dict[str, Stage]] = {
     "check": CHECK,
     "test": TEST,
+    "receiver": {"load": run_receiver_load},
+    "bench": {"receiver": run_receiver_bench},
     # No part of TEST: these three have not passed as a whole yet (tests/README.md).
     "kernels": {f"sender-{kernel}": partial(run_sender, kernel, long=True) for kernel in SENDERS},
     "engine": {kernel: partial(run_engine, kernel) for kernel in SENDERS},

@@ -25,6 +25,17 @@ def run_containers() -> Outcome:
     return _run_scenario("receiver", guests=("box1",), timeout=3600)
 
 
+def run_receiver_load() -> Outcome:
+    """What a receiver in a container holds under load: kill -9, restart, rotation, a full disk, 10,000 senders."""
+    return _run_scenario("receiver_load", guests=("box1",), timeout=3600)
+
+
+def run_receiver_bench() -> Outcome:
+    """Every collector measured, at the role's settings and at its package's defaults: the table is in the log."""
+    scale = {"FLEET_NETCONSOLE_SCALE": os.environ.get("FLEET_NETCONSOLE_SCALE", "1")}
+    return _run_scenario("receiver_bench", guests=("box1",), timeout=3 * 3600, variables=scale)
+
+
 def run_machines() -> Outcome:
     """Senders with different kernels and a receiver in virtual machines."""
     return _run_scenario("machines", guests=("log1", "web1", "web2"), timeout=3600)

@@ -63,7 +63,9 @@ def start(container: Container, state: State, image: Path) -> None:
         [
             *podman(),
             *("run", "--detach", "--name", name, "--hostname", container.name, "--network", "none"),
-            *("--cap-add", "NET_ADMIN", "--systemd", "always", "--pids-limit", "-1", *_limits()),
+            # A file system that a test may fill.
+            *("--tmpfs", "/srv/small:rw,size=16m,mode=0755"),
+            *("--cap-add", "NET_ADMIN,NET_RAW", "--systemd", "always", "--pids-limit", "-1", *_limits()),
             tag,
         ],
         log=log,

@@ -142,7 +142,7 @@ class Observer:
         self.inventory = Inventory(inventory)
         self.senders: dict[str, Sender] = {}
         self.crashes: dict[str, Crash] = {}
-        self.unreadable = 0  # lines that are no JSON object
+        self.unreadable = 0  # lines that are no message
         self.lock = threading.Lock()  # figures are read by the HTTP server's thread
         self.store = Store(folder, *self._load())
         self._started, self._looked = wall_clock(), time.time()
@@ -166,7 +166,7 @@ class Observer:
 
     def _take(self, line: Line) -> None:
         record = _object(line.data)
-        if record is None:
+        if record is None or "message" not in record:  # {"torn": ...}: a line that the end of a collector has cut
             self.unreadable += 1
             return
         sender = self._sender_of(line.name)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import json
 import os
 import re
@@ -30,6 +31,9 @@ from typing import Callable, NamedTuple
 from record import Joiner, Record, escape, parse, seconds
 
 CHUNK = 1 << 16
+PAUSE = 0.5
+"""Seconds until a full disk is tried again."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 LONGEST = 1 << 20
 """Bytes without an end of message after which what is there is taken as a message."""
 
@@ -130,14 +134,15 @@ READERS: dict[str, Callable[[bytes, bool], tuple[list[Received], bytes]]] = {
 
 
 class Store:
-    """Appends to the files of the senders. A write that fails is said once, counted, and tried again at the next
-    one."""
+    """Appends to the files of the senders. Stopping: whether the service is to end, so that nothing is waited for."""
 
-    def __init__(self, folder: str, senders: str, unknown: str) -> None:
+    def __init__(self, folder: str, senders: str, unknown: str, stopping: Callable[[], bool] = lambda: False) -> None:
         self._folder, self._senders, self._drop = folder, senders, unknown == "drop"
         self._names: dict[str, str] = {}
         self._stamp: tuple[int, int] | None = None
+        self.stopping = stopping
         self.lost = 0
+        self._said = ""
 
     def load(self) -> None:
         """Read the senders again where their file has changed."""
@@ -163,29 +168,41 @@ class Store:
             self._append(os.path.join(self._folder, name), "".join(texts).encode(), len(texts))
 
     def _append(self, path: str, data: bytes, count: int) -> None:
-        try:
-            os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640)
-        except OSError as error:
-            self._say(error, path, count)
-            return
-        try:
-            before = os.fstat(handle).st_size
-            if os.write(handle, data) < len(data):
-                os.ftruncate(handle, before)  # a full disk took a part of it: no half line stays
-                raise OSError(28, "No space left on device")
-            if self.lost:
-                print(f"writes again; {self.lost} lines were lost", flush=True)
-                self.lost = 0
-        except OSError as error:
-            self._say(error, path, count)
-        finally:
-            os.close(handle)
+        """Append lines. A full disk is waited for, with the messages behind it in the receive buffer; any other error
+        loses the lines."""
+        while True:
+            try:
+                _append_whole(path, data)
+                break
+            except OSError as error:
+                if error.errno in FULL and not self.stopping():
+                    self._say(f"{error.strerror}: messages wait in the receive buffer")
+                    time.sleep(PAUSE)
+                    continue
+                self._say(f"{error.strerror}: lines are lost until this ends")
+                self.lost += count
+                return
+        if self._said:
+            print(f"writes again; {self.lost} lines were lost", flush=True)
+            self._said, self.lost = "", 0
 
-    def _say(self, error: OSError, path: str, count: int) -> None:
-        if not self.lost:
-            print(f"cannot write {path}: {error.strerror}. Lines are lost until this ends", flush=True)
-        self.lost += count
+    def _say(self, words: str) -> None:
+        if self._said != words:
+            print(f"cannot write to {self._folder}: {words}", flush=True)
+            self._said = words
+
+
+def _append_whole(path: str, data: bytes) -> None:
+    """Append to a file that is made if need be: all of the data, or none of it and an OSError."""
+    os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640)
+    try:
+        before = os.fstat(handle).st_size
+        if os.write(handle, data) < len(data):
+            os.ftruncate(handle, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(handle)
 
 
 def _now() -> str:
@@ -199,12 +216,13 @@ def _now() -> str:
 def main() -> int:
     """See above."""
     collector, folder, senders, unknown, *command = sys.argv[1:]
-    read, store, joiner = READERS[collector], Store(folder, senders, unknown), Joiner()
+    stopping: list[int] = []
+    read, joiner = READERS[collector], Joiner()
+    store = Store(folder, senders, unknown, lambda: bool(stopping))
     store.load()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     assert process.stdout is not None
     pipe = process.stdout.fileno()
-    stopping: list[int] = []
 
     def stop(number: int, dummy: object) -> None:
         stopping.append(number)

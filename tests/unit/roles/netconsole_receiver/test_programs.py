@@ -28,7 +28,9 @@ HEADER = "6.17.0,6,5,9163816,-"
 def programs() -> dict[str, ModuleType]:
     sys.path.insert(0, str(FILES))
     try:
-        return {name: importlib.import_module(name) for name in ("record", "store", "upkeep", "firewall")}
+        return {
+            name: importlib.import_module(name) for name in ("record", "store", "upkeep", "firewall", "mend", "valve")
+        }
     finally:
         sys.path.remove(str(FILES))
 
@@ -174,3 +176,77 @@ def test_a_record_is_one_line_of_json(programs: dict[str, ModuleType]) -> None:
     line = record.parse(record.escape(b'6,5,1,-;a"b\\\n k"=v\n')).json_line("now", "db1", "192.0.2.1")
     assert line.count("\n") == 1
     assert json.loads(line)["userdata"] == {'k"': "v"}
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        pytest.param("a.log", b"one\ntwo", b"one\ntwo\n", id="text gets its line feed"),
+        pytest.param("a.jsonl", b'{"a":1}\n{"b', b'{"a":1}\n{"torn": "{\\"b"}\n', id="JSON stays JSON"),
+        pytest.param("a.jsonl", b"\xff", b'{"torn": "\\u00ff"}\n', id="the only line, no ASCII"),
+        pytest.param("a.jsonl", b'{"a":1}\n', b'{"a":1}\n', id="nothing to do"),
+        pytest.param("a.log", b"", b"", id="empty"),
+        pytest.param("a.log.1", b"rotated", b"rotated", id="no file that is written to"),
+    ],
+)
+def test_a_half_line_is_ended(
+    programs: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    before: bytes,
+    after: bytes,
+) -> None:
+    for folder in (tmp_path, tmp_path / "unknown"):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(before)
+    monkeypatch.setattr(sys, "argv", ["mend.py", str(tmp_path)])
+    programs["mend"].main()
+    programs["mend"].main()
+    assert [(folder / name).read_bytes() for folder in (tmp_path, tmp_path / "unknown")] == [after, after]
+
+
+def test_there_is_room_until_less_is_free_than_needed(programs: dict[str, ModuleType], tmp_path: Path) -> None:
+    status = os.statvfs(str(tmp_path))
+    free = status.f_bavail * status.f_frsize
+    assert programs["valve"].room(str(tmp_path), 0)
+    assert programs["valve"].room(str(tmp_path), free // 2)
+    assert not programs["valve"].room(str(tmp_path), free * 2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("faults", "stopping", "stored", "said"),
+    [
+        pytest.param(
+            [28, 28], False, 2, ["wait in the receive buffer", "writes again; 0 lines"], id="full for a while"
+        ),
+        pytest.param([28], True, 1, ["lines are lost"], id="full while the service stops"),
+        pytest.param([13], False, 1, ["lines are lost"], id="another error"),
+    ],
+)
+def test_a_full_disk_is_waited_for(
+    programs: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    faults: list[int],
+    stopping: bool,
+    stored: int,
+    said: list[str],
+) -> None:
+    module = programs["store"]
+    really = module._append_whole
+
+    def append(path: str, data: bytes) -> None:
+        if faults:
+            raise OSError(faults.pop(), "no")
+        really(path, data)
+
+    monkeypatch.setattr(module, "_append_whole", append)
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    store = module.Store(str(tmp_path), "", "keep", lambda: stopping)
+    store.write([("192.0.2.1", "now", programs["record"].parse("text"))])
+    found = sum((tmp_path / "unknown" / f"192.0.2.1.{kind}").exists() for kind in ("log", "jsonl"))
+    assert found == stored
+    output = capsys.readouterr().out
+    assert [words in output for words in said] == [True] * len(said)

@@ -1,0 +1,274 @@
+# Copyright (c) 2026 The fleet.netconsole authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the receiver has to hold under load, with counts: each subject sends, disturbs and compares.
+
+    hold.py SUBJECT STORE
+
+prints one JSON object: what was sent, what the collector took (the kernel counts the datagrams that a process has read:
+Udp InDatagrams), what was dropped before it, what is stored, and "wrong", a list of words that is empty when all is
+well. Runs on the receiver, as root, with load.py beside it. Nobody else may use UDP on the host: a container.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SERVICE = "netconsole-receiver.service"
+LOAD = str(Path(__file__).with_name("load.py"))
+MEMORY = 100000 + 2 * 1024 + 2 * 128
+"""Messages that rsyslog holds at most: its queue, two batches from it, and one for each socket."""
+FILLER = "filler"
+
+Counts = dict[str, Any]
+
+
+def run(*words: str) -> str:
+    """What a program prints; its failure ends this one."""
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(words)}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout.strip()
+
+
+def show(name: str) -> str:
+    return run("systemctl", "show", f"--property={name}", "--value", SERVICE)
+
+
+def udp() -> tuple[int, int]:
+    """Datagrams that processes have read so far, and those that none got: no socket, or its buffer was full."""
+    names, values = (line.split()[1:] for line in Path("/proc/net/snmp").read_text().splitlines() if line[:4] == "Udp:")
+    four = dict(zip(names, map(int, values), strict=True))
+    six = {line.split()[0]: int(line.split()[1]) for line in Path("/proc/net/snmp6").read_text().splitlines()}
+    return (
+        four["InDatagrams"] + six["Udp6InDatagrams"],
+        four["NoPorts"] + four["RcvbufErrors"] + six["Udp6NoPorts"] + six["Udp6RcvbufErrors"],
+    )
+
+
+class Load:
+    """A paced load, and what became of it."""
+
+    def __init__(self, store: str, *, messages: int, rate: int, sources: int, families: str = "46") -> None:
+        self.store, self.run_name = store, f"run{time.time_ns()}"
+        self._before = udp()
+        words = [sys.executable, LOAD, "send", self.run_name, "--messages", str(messages), "--rate", str(rate)]
+        words += ["--sources", str(sources), "--families", families]
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def counts(self, patience: float = 60.0) -> Counts:
+        """Wait for the end of the load, and until the store has all that was taken or does not grow any more."""
+        output, _none = self._process.communicate()
+        sent: Counts = json.loads(output)
+        last, until = -1, time.monotonic() + patience
+        while True:
+            stored: Counts = json.loads(run(sys.executable, LOAD, "count", self.run_name, self.store))
+            taken, dropped = (after - before for after, before in zip(udp(), self._before, strict=True))
+            if stored["stored"] >= taken or (stored["stored"] == last and time.monotonic() > until):
+                break
+            until = until if stored["stored"] == last else time.monotonic() + 10.0
+            last = stored["stored"]
+            time.sleep(1.0)
+        return {"sent": sent["messages"], "rate": sent["rate"], "taken": taken, "dropped": dropped, **stored}
+
+
+def compare(counts: Counts, **rules: bool) -> Counts:
+    """The counts, with the names of the rules that do not hold."""
+    rules = {"every_line_is_json": counts["broken"] == 0, "nothing_twice": counts["twice"] == 0, **rules}
+    return {**counts, "wrong": [name for name, holds in rules.items() if not holds]}
+
+
+def while_running(load: Load, every: float, action: Callable[[], object]) -> int:
+    """Do something again and again as long as the load runs. How often that was."""
+    times = 0
+    while load.running:
+        time.sleep(every)
+        if load.running:
+            action()
+            times += 1
+    return times
+
+
+def rotation(store: str) -> Counts:
+    """Rotation, and the senders' names loaded again, under load: all that was sent is stored."""
+    load = Load(store, messages=20000, rate=4000, sources=200)
+
+    def disturb() -> None:
+        run("logrotate", "--force", "/etc/logrotate.d/netconsole-receiver")
+        run("systemctl", "reload", SERVICE)
+
+    times = while_running(load, 1.0, disturb)
+    counts = {**load.counts(), "times": times}
+    return compare(
+        counts,
+        disturbed=times >= 2,
+        all_was_taken=counts["taken"] == counts["sent"],
+        all_is_stored=counts["stored"] == counts["taken"],
+    )
+
+
+def restart(store: str) -> Counts:
+    """Restarts under load: all that the collector took is stored, and the gaps in the sequences tell the rest."""
+    load = Load(store, messages=20000, rate=4000, sources=200)
+    times = while_running(load, 2.0, lambda: run("systemctl", "restart", SERVICE))
+    counts = {**load.counts(), "times": times}
+    return compare(
+        counts,
+        disturbed=times >= 1,
+        what_was_taken_is_stored=counts["stored"] == counts["taken"],
+        loss_can_be_counted=counts["gaps"] == counts["sent"] - counts["stored"],
+    )
+
+
+def kill(store: str) -> Counts:
+    """kill -9 under load: the loss is what was in memory, it can be counted, and no file is torn or shortened."""
+    sizes = {path: path.stat().st_size for path in Path(store).rglob("*.jsonl")}
+    load = Load(store, messages=60000, rate=20000, sources=200)
+    time.sleep(1.0)
+    os.kill(int(show("MainPID")), 9)
+    counts = load.counts()
+    counts["lost"] = counts["taken"] - counts["stored"]
+    counts["restarts"] = int(show("NRestarts"))
+    counts["shorter"] = sum(path.stat().st_size < size for path, size in sizes.items() if path.exists())
+    counts["not_json"] = sum(not _is_json(line) for path in Path(store).rglob("*.jsonl") for line in path.open("rb"))
+    return compare(
+        counts,
+        killed=counts["restarts"] >= 1,
+        loss_can_be_counted=counts["gaps"] == counts["sent"] - counts["stored"],
+        only_memory_is_lost=0 <= counts["lost"] <= MEMORY,
+        no_file_is_shorter=counts["shorter"] == 0,
+        store_is_json=counts["not_json"] == 0,
+    )
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def full(store: str) -> Counts:
+    """A full disk: the service stays, says so, and stores everything once there is room."""
+    filler = Path(store).with_name(FILLER)
+    status = os.statvfs(store)
+    filler.write_bytes(b"x" * max(0, status.f_bavail * status.f_frsize - (1 << 20)))
+    pid = show("MainPID")
+    since = f"@{time.time():.0f}"
+    load = Load(store, messages=8000, rate=2000, sources=10)
+    while load.running:
+        time.sleep(0.5)
+    time.sleep(2.0)
+    during: Counts = json.loads(run(sys.executable, LOAD, "count", load.run_name, store))
+    journal = run("journalctl", "--unit", SERVICE, "--since", since, "--output", "cat", "--no-pager")
+    filler.unlink()
+    counts = {**load.counts(), "stored_while_full": during["stored"], "broken_while_full": during["broken"]}
+    counts["said"] = len(re.findall("messages wait", journal))
+    return compare(
+        counts,
+        said_so=counts["said"] >= 1,
+        service_stayed=show("MainPID") == pid,
+        no_half_line=counts["broken_while_full"] == 0,
+        was_full=counts["stored_while_full"] < counts["sent"],
+        all_was_taken=counts["taken"] == counts["sent"],
+        all_is_stored=counts["stored"] == counts["taken"],
+    )
+
+
+def many(store: str) -> Counts:
+    """10,000 senders with 1,024 open files."""
+    load = Load(store, messages=20000, rate=2000, sources=10000)
+    most = 0
+    pid = show("MainPID")
+    while load.running:
+        most = max(most, len(os.listdir(f"/proc/{pid}/fd")))
+        time.sleep(0.2)
+    limit = Path(f"/proc/{pid}/limits").read_text()
+    counts = {**load.counts(), "open_files": most, "limit": int(re.findall(r"Max open files\s+(\d+)", limit)[0])}
+    return compare(
+        counts,
+        limited=counts["limit"] == 1024,
+        every_sender_has_a_file=counts["sources"] == 10000,
+        all_was_taken=counts["taken"] == counts["sent"],
+        all_is_stored=counts["stored"] == counts["taken"],
+    )
+
+
+CENTRAL = """
+module(load="imtcp") module(load="imrelp")
+template(name="line" type="string" string="%rawmsg%\\n")
+ruleset(name="tcp") {{ action(type="omfile" file="{0}/tcp" template="line") }}
+ruleset(name="relp") {{ action(type="omfile" file="{0}/relp" template="line") }}
+input(type="imtcp" address="127.0.0.1" port="5514" ruleset="tcp")
+input(type="imrelp" address="127.0.0.1" port="2514" ruleset="relp")
+"""
+AWAY = Path("/root/central")
+
+
+def central(start: bool) -> None:
+    """Start or kill a central syslog: rsyslog, TCP on 5514 and RELP on 2514."""
+    if not start:
+        run("systemctl", "kill", "--signal=KILL", "lab-central")
+        return
+    AWAY.mkdir(exist_ok=True)
+    (AWAY / "conf").write_text(CENTRAL.format(AWAY))
+    run(
+        "systemd-run", "--collect", "--unit=lab-central", "/usr/sbin/rsyslogd", "-n", "-iNONE", "-f", str(AWAY / "conf")
+    )
+
+
+def arrived(path: Path, run_name: str) -> int:
+    """How many different messages of a run are in a file."""
+    found = re.findall(rf"load {run_name} \d+ \d+ end", path.read_text()) if path.exists() else []
+    return len(set(found))
+
+
+def away(store: str) -> Counts:
+    """Outputs whose far side goes away and comes back: RELP, journal and program get every message, TCP all but what
+    was on its way when the connection ended."""
+    central(True)
+    time.sleep(2.0)
+    load = Load(store, messages=6000, rate=1000, sources=20)
+    time.sleep(2.0)
+    central(False)
+    time.sleep(2.0)
+    central(True)
+    counts = load.counts()
+    journal = ["journalctl", "SYSLOG_IDENTIFIER=netconsole", "NETCONSOLE_FORMAT=extended", "--output=cat", "--no-pager"]
+    for _attempt in range(60):
+        (AWAY / "journal").write_text(run(*journal))
+        counts |= {name: arrived(AWAY / name, load.run_name) for name in ("tcp", "relp", "journal")}
+        counts["program"] = arrived(Path(store) / "outputs" / "program", load.run_name)
+        if min(counts["relp"], counts["journal"], counts["program"]) == counts["sent"]:
+            break
+        time.sleep(1.0)
+    central(False)
+    return compare(
+        counts,
+        all_is_stored=counts["stored"] == counts["sent"],
+        relp_has_all=counts["relp"] == counts["sent"],
+        journal_has_all=counts["journal"] == counts["sent"],
+        program_has_all=counts["program"] == counts["sent"],
+        tcp_lost_what_was_on_its_way=counts["sent"] - counts["tcp"] <= 1000,
+    )
+
+
+SUBJECTS: dict[str, Callable[[str], Counts]] = {
+    function.__name__: function for function in (rotation, restart, kill, full, many, away)
+}
+
+if __name__ == "__main__":
+    print(json.dumps(SUBJECTS[sys.argv[1]](sys.argv[2])))
