@@ -186,7 +186,9 @@ class Figures:
         with self.observer.lock:
             unreadable, gone = self.observer.unreadable, self.observer.store.gone
             pending = self.observer.store.pending
-        yield Counters("netconsole_observer_unreadable_lines", "Lines of the store that are no message", value=unreadable)
+        yield Counters(
+            "netconsole_observer_unreadable_lines", "Lines of the store that are no message", value=unreadable
+        )
         yield Counters("netconsole_observer_gone_files", "Files that went away before they were read", value=gone)
         yield Gauges("netconsole_observer_pending_bytes", "Bytes of the store not read yet", value=pending)
 

@@ -402,7 +402,9 @@ def test_a_crash_that_a_restart_falls_into_is_whole(receiver):
 
 
 def test_lines_that_are_no_message_are_counted_and_passed_over(receiver):
-    (receiver.folder / "web1.jsonl").write_bytes(b'\xff\xfe{\n[]\n{"torn": "x"}\n' + json.dumps(record()).encode() + b"\n")
+    (receiver.folder / "web1.jsonl").write_bytes(
+        b'\xff\xfe{\n[]\n{"torn": "x"}\n' + json.dumps(record()).encode() + b"\n"
+    )
     assert receiver.observer.round() == 4
     assert receiver.observer.unreadable == 3 and receiver.sender().levels == {"info": 1}
 
