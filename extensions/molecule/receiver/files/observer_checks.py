@@ -93,7 +93,7 @@ class Sender:
         return sorted((STORE / "crashes").glob(f"{self.host.replace('/', '-')}-*{suffix}"))
 
 
-def wait_for(what: Callable[[], bool], failure: Callable[[], str], seconds: float = 15.0) -> None:
+def wait_for(what: Callable[[], bool], failure: Callable[[], str], seconds: float = 90.0) -> None:
     """Poll until it is so."""
     deadline = time.monotonic() + seconds
     while not what():
