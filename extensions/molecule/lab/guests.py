@@ -130,7 +130,8 @@ GUESTS: dict[str, Guest] = {
         _edge("edge612", "trixie", 23),
         _edge("edge7", "trixie-backports", 24),
         *(_booted_by(loader, number) for number, loader in enumerate(LOADERS, start=31)),
-        Container("box1", "trixie"),
+        Container("box1", "trixie", groups=("lab_receivers",)),
+        Container("box2", "bookworm", groups=("lab_receivers",)),
     )
 }
 

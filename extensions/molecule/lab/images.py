@@ -66,6 +66,9 @@ ARCHIVE: dict[str, tuple[str, ...]] = {
 }
 """What a role may install: lies in the guest as an archive of its own, because a guest has no way out."""
 
+MISSING = {("bookworm", "netconsd")}
+"""Which of these a suite does not have."""
+
 LEFT_OUT = (
     "/usr/share/doc/*",
     "/usr/share/locale/*",
@@ -106,10 +109,14 @@ class Image:
         """Packages to install, the kernel's among them for a machine."""
         return tuple(sorted((*PACKAGES[self.kind], *((self.suite.kernel,) if self.kind == "machine" else ()))))
 
+    def archive(self) -> tuple[str, ...]:
+        """Packages that lie in the guest's archive."""
+        return tuple(package for package in ARCHIVE[self.kind] if (self.suite.name, package) not in MISSING)
+
     def digest(self, pair: Keys) -> str:
         """Twelve hex digits over everything that decides the content, the recipe's files included."""
         content = hashlib.sha256()
-        for word in (FORMAT, self.kind, repr(self.suite), *self.packages(), *ARCHIVE[self.kind], *LEFT_OUT, DISK_SIZE):
+        for word in (FORMAT, self.kind, repr(self.suite), *self.packages(), *self.archive(), *LEFT_OUT, DISK_SIZE):
             content.update(word.encode() + b"\0")
         for path in (pair.login, pair.host):
             content.update(pair.public(path).encode() + b"\0")
@@ -199,7 +206,7 @@ def _build(image: Image, pair: Keys, folder: Path) -> None:
                         "LAB_RECIPE": str(recipe),
                         "LAB_IMAGE_KIND": "container" if image.kind == "container" else "machine",
                         **_boot_environment(image.suite),
-                        "LAB_ARCHIVE": " ".join(ARCHIVE[image.kind]),
+                        "LAB_ARCHIVE": " ".join(image.archive()),
                         "LAB_AUTHORIZED_KEY": pair.public(pair.login),
                         "LAB_HOST_KEY": pair.host.read_text(encoding="utf-8").strip(),
                         "LAB_HOST_KEY_PUBLIC": pair.public(pair.host),

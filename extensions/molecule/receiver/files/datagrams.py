@@ -233,6 +233,7 @@ CASES: list[tuple[str, str | bytes, dict[str, Any], str]] = [
 
 
 COLLECTOR = "rsyslog"
+HOSTILE = {"rsyslog": 10000, "socat": 200}
 TELLS_SOURCE = {"rsyslog", "syslog_ng", "netconsd", "socat"}
 READS_EVERYTHING = {"rsyslog", "syslog_ng", "socat"}
 """Those that store every datagram as the table says. netconsd has read and ordered messages itself before."""
@@ -604,7 +605,7 @@ def check_all() -> dict[str, list[str]]:
         checks["table"] = [line for source in SOURCES for line in check_table(source)]
     if COLLECTOR in TELLS_SOURCE:
         checks["fragments"] = check_fragments("192.0.2.21")
-    checks["hostile datagrams"] = check_hostile("192.0.2.99", 200 if COLLECTOR == "socat" else 10000)
+    checks["hostile datagrams"] = check_hostile("192.0.2.99", HOSTILE.get(COLLECTOR, 3000))
     remember()
     checks["rotation and restart"] = check_life("192.0.2.22")
     checks["messages before rotation and restart"] = check_kept()

@@ -55,33 +55,47 @@ def udp() -> tuple[int, int]:
 
 
 class Load:
-    """A paced load, and what became of it."""
+    """A paced load, and what became of it. One message of each sender goes before it and one after it, so that every gap
+    in its numbers has a beginning and an end."""
 
-    def __init__(self, store: str, *, messages: int, rate: int, sources: int, families: str = "46") -> None:
+    def __init__(self, store: str, *, messages: int, rate: int, sources: int) -> None:
         self.store, self.run_name = store, f"run{time.time_ns()}"
+        self._sources, self._each = sources, messages // sources
         self._before = udp()
+        self._start(sources, 2000, 0).communicate()
+        self._settle(sources)
+        self._process = self._start(messages, rate, 1)
+
+    def _start(self, messages: int, rate: int, first: int) -> subprocess.Popen[str]:
         words = [sys.executable, LOAD, "send", self.run_name, "--messages", str(messages), "--rate", str(rate)]
-        words += ["--sources", str(sources), "--families", families]
-        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        words += ["--sources", str(self._sources), "--families", "46", "--first", str(first)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
     @property
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def counts(self, patience: float = 60.0) -> Counts:
-        """Wait for the end of the load, and until the store has all that was taken or does not grow any more."""
-        output, _none = self._process.communicate()
-        sent: Counts = json.loads(output)
-        last, until = -1, time.monotonic() + patience
+    def counts(self) -> Counts:
+        """Wait for the end of the load, and until the store has all that was taken, or has not grown for ten seconds."""
+        sent: Counts = json.loads(self._process.communicate()[0])
+        while show("ActiveState") != "active":
+            time.sleep(0.5)
+        self._start(self._sources, 2000, self._each + 1).communicate()
+        taken, dropped, stored = self._settle()
+        total = sent["messages"] + 2 * self._sources
+        return {"sent": total, "rate": sent["rate"], "taken": taken, "dropped": dropped, **stored}
+
+    def _settle(self, wanted: int | None = None) -> tuple[int, int, Counts]:
+        """Taken, dropped and stored, once nothing more is to come."""
+        grown, until = -1, time.monotonic()
         while True:
             stored: Counts = json.loads(run(sys.executable, LOAD, "count", self.run_name, self.store))
             taken, dropped = (after - before for after, before in zip(udp(), self._before, strict=True))
-            if stored["stored"] >= taken or (stored["stored"] == last and time.monotonic() > until):
-                break
-            until = until if stored["stored"] == last else time.monotonic() + 10.0
-            last = stored["stored"]
-            time.sleep(1.0)
-        return {"sent": sent["messages"], "rate": sent["rate"], "taken": taken, "dropped": dropped, **stored}
+            if stored["stored"] != grown:
+                grown, until = stored["stored"], time.monotonic() + 10.0
+            if grown >= (taken if wanted is None else wanted) or time.monotonic() > until:
+                return taken, dropped, stored
+            time.sleep(0.5)
 
 
 def compare(counts: Counts, **rules: bool) -> Counts:
@@ -122,7 +136,7 @@ def rotation(store: str) -> Counts:
 def restart(store: str) -> Counts:
     """Restarts under load: all that the collector took is stored, and the gaps in the sequences tell the rest."""
     load = Load(store, messages=20000, rate=4000, sources=200)
-    times = while_running(load, 2.0, lambda: run("systemctl", "restart", SERVICE))
+    times = while_running(load, 1.0, lambda: run("systemctl", "restart", SERVICE))
     counts = {**load.counts(), "times": times}
     return compare(
         counts,

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Send numbered netconsole messages from many addresses, paced or as one burst, and count what a store has of them.
 
-    load.py send RUN --messages N [--rate PER_SECOND] [--sources N] [--families 46] [--mix plain|mixed] [--port P]
+    load.py send RUN --messages N [--rate PER_SECOND] [--sources N] [--first N] [--families 46] [--mix plain|mixed] [--port P]
     load.py count RUN STORE
     load.py ground
 
@@ -160,7 +160,7 @@ def send(options: argparse.Namespace) -> dict[str, object]:
     datagrams = sent = 0
     started = time.monotonic()
     while sent < options.messages:
-        number = sent // options.sources
+        number = options.first + sent // options.sources
         for source, batch, control, length in own[: options.messages - sent]:
             for datagram in make(run, source, number):
                 batch.add(datagram, control, length)
@@ -229,6 +229,7 @@ def main() -> None:
     sender.add_argument("run")
     sender.add_argument("--messages", type=int, required=True)
     sender.add_argument("--rate", type=int, default=0)
+    sender.add_argument("--first", type=int, default=0, help="number of each sender's first message")
     sender.add_argument("--sources", type=int, default=1)
     sender.add_argument("--families", choices=["4", "6", "46"], default="4")
     sender.add_argument("--mix", choices=sorted(MIXES), default="plain")
