@@ -22,7 +22,9 @@ LAB = CHECKOUT / "extensions" / "molecule" / "lab"
 
 def run_containers(guest: str = "box1") -> Outcome:
     """A receiver in a container: minutes less than a machine, and a whole systemd all the same."""
-    return _run_scenario("receiver", guests=(guest,), timeout=3600, title="" if guest == "box1" else f"receiver-{guest}")
+    return _run_scenario(
+        "receiver", guests=(guest,), timeout=3600, title="" if guest == "box1" else f"receiver-{guest}"
+    )
 
 
 def run_receiver_load() -> Outcome:

@@ -56,7 +56,7 @@ PACKAGES = {"machine": MACHINE, "booting": (*MACHINE, *BOOTING), "container": CO
 
 _EVERY_ARCHIVE = ("rsyslog", "logrotate")
 _OBSERVER = ("python3-prometheus-client",)
-_READERS = ("lnav", "promtool")  # of what a receiver offers: tests try its files with them
+_READERS = ("lnav", "prometheus")  # of what a receiver offers: tests try its files with them
 _OUTPUTS = ("rsyslog-elasticsearch", "rsyslog-gnutls", "rsyslog-hiredis", "rsyslog-kafka", "rsyslog-relp")
 _COLLECTORS = ("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data")
 ARCHIVE: dict[str, tuple[str, ...]] = {

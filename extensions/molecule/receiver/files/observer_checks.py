@@ -261,7 +261,8 @@ def readers() -> None:
     expected = ["alert,critical,6", "emerg,fatal,3", "info,info,120"]
     if [line for line in found.stdout.splitlines() if line in expected] != expected:
         sys.exit(f"lnav: {found.stdout} {found.stderr}")
-    (package,) = Path("/var/lib/lab/archive").glob("promtool_*.deb")
+    archive = Path("/var/lib/lab/archive")
+    package = [*archive.glob("promtool_*.deb"), *archive.glob("prometheus_*.deb")][0]  # Debian 12 has it in the latter
     subprocess.run(["dpkg-deb", "--extract", str(package), "/root/prometheus"], check=True)
     promtool = "/root/prometheus/usr/bin/promtool"
     with urllib.request.urlopen(METRICS, timeout=10) as answer:
