@@ -20,7 +20,7 @@ from observer_senders import CRASH_KINDS, END_OF_PANIC, Numbers, Sender, event_o
 
 LINES_BEFORE = 100
 MOST_LINES = 5000  # of one crash record
-QUIET_END = 10.0  # seconds without a line after which a crash is over
+QUIET_END = 30.0  # seconds without a line after which a crash is over
 CRASHES_BYTES = 1024**3  # of all crash records
 
 BEATS = 2  # heartbeat marks that may get lost before a sender is silent

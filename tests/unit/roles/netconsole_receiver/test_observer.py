@@ -224,10 +224,10 @@ def test_a_panic_becomes_one_record_with_what_came_before(receiver):
 def test_an_oops_ends_with_silence(receiver):
     receiver.append(record("Oops: 0000 [#1] SMP"))
     receiver.observer.round()
-    receiver.now += 5
+    receiver.now += 15
     receiver.append(record("RIP: 0010:foo+0x1/0x2"))
     receiver.observer.round()
-    receiver.now += 9
+    receiver.now += 29
     receiver.observer.round()
     assert receiver.observer.crashes
     receiver.now += 2
