@@ -55,6 +55,9 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
             _say(failure)
             if "prometheus_client" not in failure:
                 return 1
+    if observer.store.first:
+        observer.round()  # what is there now is passed over, what comes from now on counts
+        observer.save()
     _notify("READY=1")
     _run(observer, figures, options.textfile, stop)
     observer.save()

@@ -66,7 +66,7 @@ class Store:
         self.pending = 0  # bytes that were there and not read at the end of the round before
         self.gone = 0  # files that were compressed or deleted before they were read to their end
         self._followed = {name: Followed(name, *numbers) for name, numbers in (saved or {}).items()}
-        self._first, self._since = saved is None, since
+        self.first, self._since = saved is None, since
 
     def places(self) -> dict[str, list[int]]:
         """How far each file was read, for the next start of this program: {name: [inode, offset, counted]}."""
@@ -87,7 +87,7 @@ class Store:
         for name, (path, status) in listing.live.items():
             file = self._followed.get(name)
             if file is None:
-                file = Followed(name, status.st_ino, status.st_size if self._first else 0)
+                file = Followed(name, status.st_ino, status.st_size if self.first else 0)
                 self._followed[name] = file
             elif file.inode != status.st_ino:
                 yield from self._rest(file, listing, name)
@@ -98,7 +98,7 @@ class Store:
             if file.size > file.offset:
                 yield from self._lines(file, path)
                 self.pending += max(0, file.size - file.offset)
-        self._first = False
+        self.first = False
 
     def _list(self) -> Listing:
         listing = Listing({}, {})
