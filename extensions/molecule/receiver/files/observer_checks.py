@@ -6,6 +6,7 @@
 Runs on the receiver, as root. Each check sends from an address of its own, so that its figures begin with nothing.
 """
 
+import http.client
 import json
 import os
 import re
@@ -13,7 +14,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +72,7 @@ class Sender:
         try:
             with urllib.request.urlopen(METRICS, timeout=10) as answer:
                 text = answer.read().decode()
-        except urllib.error.URLError:
+        except (OSError, http.client.HTTPException):
             return {}  # it is being restarted
         found = [match for match in map(SAMPLE.fullmatch, text.splitlines()) if match]
         mine = [match for match in found if match["host"] == self.host]
