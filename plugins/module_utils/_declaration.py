@@ -16,6 +16,7 @@ from typing import Any, Mapping, Sequence
 
 from ._address import normalize_ip, normalize_remote_mac
 from ._configfs import SWITCHES, check_dev_name, check_name, check_userdata
+from ._heartbeat import LEAST_CONSOLE_LOGLEVEL, LONGEST
 from ._next_hop import NextHopError, check_given
 
 AUTO = "auto"  # dev_name and extended: what the host's routing and the kernel make of it
@@ -88,7 +89,8 @@ class Declaration:
 
     ``purge`` removes targets that are not declared; ``bring_up`` allows to bring up a device that is down;
     ``panic_capture`` says what to do where a panic's messages would not be sent. ``panic_timeout``, of a sender that
-    goes, is what kernel.panic was before ``panic_capture`` set it to 0.
+    goes, is what kernel.panic was before ``panic_capture`` set it to 0. ``heartbeat`` is the distance in minutes of the
+    marks that the service writes, 0 for none.
     """
 
     targets: tuple[DeclaredTarget, ...]
@@ -98,6 +100,7 @@ class Declaration:
     panic_capture: str = "warn"  # "require": refuse; "set": set kernel.panic to 0
     bring_up: bool = False
     panic_timeout: int | None = None
+    heartbeat: int = 0
 
     def __post_init__(self) -> None:
         names = [target.name for target in self.targets]
@@ -111,6 +114,15 @@ class Declaration:
                 f"console_loglevel is {self.console_loglevel}: it is a number from 1 (only emerg is sent) to 8 "
                 "(debug is sent too); "
                 "a message is sent when its level is lower than this number"
+            )
+        if not 0 <= self.heartbeat <= LONGEST:
+            raise DeclarationError(
+                f"heartbeat is {self.heartbeat}: it is a number of minutes from 1 to {LONGEST}, or 0 for none"
+            )
+        if self.heartbeat and (self.console_loglevel or LEAST_CONSOLE_LOGLEVEL) < LEAST_CONSOLE_LOGLEVEL:
+            raise DeclarationError(
+                f"heartbeat with console_loglevel {self.console_loglevel}: a mark of level err would not be sent. Set "
+                f"console_loglevel to {LEAST_CONSOLE_LOGLEVEL} or more, or heartbeat to 0"
             )
 
 
@@ -141,6 +153,7 @@ _TYPES: Mapping[str, type] = {
     "purge": bool,
     "panic_capture": str,
     "bring_up": bool,
+    "heartbeat": int,
 }
 _CHOICES: Mapping[str, Sequence[object]] = {
     "state": STATE_CHOICES,
@@ -171,6 +184,7 @@ def declaration_from_options(options: Mapping[str, Any]) -> Declaration:
         purge=given.get("purge", False),
         panic_capture=given.get("panic_capture", "warn"),
         bring_up=given.get("bring_up", False),
+        heartbeat=given.get("heartbeat", 0),
     )
 
 
@@ -212,6 +226,7 @@ def document(declaration_options: Mapping[str, Any]) -> dict[str, Any]:
     stored: dict[str, Any] = {
         "bring_up": declaration.bring_up,
         "console_loglevel": declaration.console_loglevel,
+        "heartbeat": declaration.heartbeat or None,
         "missing_capability": declaration.missing_capability,
         "panic_capture": declaration.panic_capture,
         "purge": declaration.purge,

@@ -16,10 +16,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ._boot_parameter import BootParameterError
 from ._boot_targets import boot_parameters
 from ._configfs import Configfs, ConsoleLoglevel
-from ._declaration import Declaration, DeclaredTarget, declaration_from_options, document
+from ._declaration import Declaration, DeclarationError, DeclaredTarget, declaration_from_options, document
 from ._desired import host_network
 from ._early import early_entries
 from ._engine_archive import ArchiveError
+from ._heartbeat import write_mark
+from ._kmsg import KmsgError
+from ._kmsg import Paths as KmsgPaths
 from ._node_files import Entry, Files, NodeError
 from ._node_service import (
     NodePlan,
@@ -55,6 +58,7 @@ def run_sender(module: AnsibleModule) -> None:
     """From the module's parameters to its end."""
     files = ModuleFiles(module)
     try:
+        _check_heartbeat(module.params)
         if module.params["state"] == "present" and module.params["persist"]:
             result = _persistent(module, files)
         else:
@@ -62,6 +66,21 @@ def run_sender(module: AnsibleModule) -> None:
     except _ERRORS as error:
         fail(module, str(error))
     finish(module, result)
+
+
+def _check_heartbeat(options: Mapping[str, Any]) -> None:
+    if options["heartbeat"] and options["state"] == "present" and not (options["persist"] and options["watch"]):
+        raise DeclarationError("heartbeat needs a service that stays: set persist and watch to true, or heartbeat to 0")
+
+
+def _end_heartbeat(module: AnsibleModule, stored: Mapping[str, Any] | None) -> None:
+    """Tell the receivers that no mark is missing from now on."""
+    if module.check_mode or not (stored or {}).get("heartbeat"):
+        return
+    try:
+        write_mark(0, paths=KmsgPaths())
+    except KmsgError as error:
+        module.warn(f"The receivers are not told that there is no heartbeat any more: {error}")
 
 
 def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
@@ -84,6 +103,8 @@ def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
             if not applied.failures:
                 raise
             module.warn(str(error))  # it fails for the same reason, which is said at the end
+        if not stored.get("heartbeat"):
+            _end_heartbeat(module, was_stored)
     return _result(module, planned, applied, node)
 
 
@@ -98,6 +119,7 @@ def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
     applied = None
     if not module.check_mode:
         stop_service(node, files=files)
+    _end_heartbeat(module, stored)
     with locked(os.path.dirname(DECLARATION)):
         planned = _plan(declaration)
         if not module.check_mode:

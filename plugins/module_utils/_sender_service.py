@@ -25,7 +25,9 @@ from ._changes import changes, describe
 from ._configfs import Configfs, ConsoleLoglevel, TargetState
 from ._declaration import Declaration, declaration_from_options
 from ._desired import Network, host_network
+from ._heartbeat import Heartbeat
 from ._iproute import IprouteError
+from ._kmsg import Paths as KmsgPaths
 from ._next_hop import NextHopError, resolve_remote_ip
 from ._reconcile import ENGINE_ERRORS, Applied, apply, plan
 from ._rtnetlink import Listener, keep_fresh
@@ -84,6 +86,7 @@ class Host:
     declaration_path: str = DECLARATION
     status_path: str = STATUS
     early_path: str = EARLY_PARAMETER
+    kmsg: KmsgPaths = field(default_factory=KmsgPaths)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     say: Callable[[str, str], None] = say
@@ -295,6 +298,7 @@ class Watcher:
     def __init__(self, sender: Sender, listener: Listener) -> None:
         self.sender, self.listener = sender, listener
         self.interest, self.schedule = Interest(), Schedule()
+        self.heartbeat = Heartbeat(paths=sender.host.kmsg)
         self._ready_until = sender.host.clock() + BOOT_WAIT
         self._ready = False
         self._neighbours: dict[str, str] | None = None
@@ -314,7 +318,9 @@ class Watcher:
         self.schedule.refresh = self._refresh()
         self.schedule.ran(sender.host.clock(), failing=bool(sender.failures))
         notify(f"STATUS={sender.summary()}")
+        self.heartbeat.declare(sender.declaration.heartbeat, sender.host.clock())
         self._tell_ready()
+        self._beat()
 
     def _receivers(self) -> set[str]:
         found = {path.remote_ip for path in self.sender.paths.values()}
@@ -333,12 +339,22 @@ class Watcher:
             self._ready = True
             notify("READY=1")
 
+    def _beat(self) -> None:
+        """The first mark is written when the targets stand: before, nobody would receive it."""
+        if not self._ready:
+            return
+        before = self.heartbeat.failure
+        self.heartbeat.beat(self.sender.host.clock())
+        if self.heartbeat.failure and self.heartbeat.failure != before:
+            self.sender.host.say("warning", self.heartbeat.failure)
+
     def timeout(self) -> float | None:
         """Seconds until there is something to do without an event, None: nothing."""
         now = self.sender.host.clock()
         left = self.schedule.timeout(now)
         if self._ready:
-            return left
+            waits = [wait for wait in (left, self.heartbeat.timeout(now)) if wait is not None]
+            return min(waits) if waits else None
         # While systemd waits for us, try often, and end its waiting in time.
         return max(0.0, min(_BOOT_RETRY if left is None else min(left, _BOOT_RETRY), self._ready_until - now))
 
@@ -353,6 +369,7 @@ class Watcher:
         if (due is not None and due <= now) or (not self._ready and not listening):
             self.run()
         self._tell_ready()
+        self._beat()
 
 
 def watch(sender: Sender) -> int:

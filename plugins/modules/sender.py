@@ -95,6 +95,17 @@ options:
     type: str
     choices: ['none', module]
     default: 'none'
+  heartbeat:
+    description:
+      - Every how many minutes the service writes a mark into the kernel's log, so that the receiver's observer can tell
+        a host that has fallen silent from one whose kernel has nothing to say. V(0) is never, and wakes nothing up.
+        V(1440) is the most.
+      - A mark is an ordinary line of C(/dev/kmsg), so C(dmesg) and every console show it. It has the level notice, or
+        where O(console_loglevel) sends only more severe messages a level that is sent, err at the most. A console log
+        level lower than 4 is refused.
+      - Needs O(persist=true) and O(watch=true).
+    type: int
+    default: 0
   console_loglevel:
     description:
       - The kernel's console log level, the first number of C(kernel.printk). A message is sent when its level is
@@ -253,6 +264,7 @@ def main() -> None:
             },
             "purge": PURGE,
             "console_loglevel": {"type": "int"},
+            "heartbeat": {"type": "int", "default": 0},
             "userdata": {"type": "dict"},
             "missing_capability": MISSING_CAPABILITY,
             "panic_capture": PANIC_CAPTURE,

@@ -55,12 +55,14 @@ PACKAGES = {"machine": MACHINE, "booting": (*MACHINE, *BOOTING), "container": CO
 """What every guest has. No syslog daemon: what is installed beyond this is a role's doing."""
 
 _EVERY_ARCHIVE = ("rsyslog", "logrotate")
+_OBSERVER = ("python3-prometheus-client",)
+_READERS = ("lnav", "prometheus")  # of what a receiver offers: tests try its files with them
 _OUTPUTS = ("rsyslog-elasticsearch", "rsyslog-gnutls", "rsyslog-hiredis", "rsyslog-kafka", "rsyslog-relp")
 _COLLECTORS = ("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data")
 ARCHIVE: dict[str, tuple[str, ...]] = {
-    "machine": _EVERY_ARCHIVE,
+    "machine": (*_EVERY_ARCHIVE, *_OBSERVER),
     "booting": _EVERY_ARCHIVE,
-    "container": (*_EVERY_ARCHIVE, *_COLLECTORS, *_OUTPUTS),
+    "container": (*_EVERY_ARCHIVE, *_COLLECTORS, *_OUTPUTS, *_OBSERVER, *_READERS),
 }
 """What a role may install: lies in the guest as an archive of its own, because a guest has no way out."""
 

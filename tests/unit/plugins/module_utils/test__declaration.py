@@ -49,6 +49,7 @@ EVERYTHING: dict[str, Any] = {
     "missing_capability": "warn",
     "panic_capture": "require",
     "bring_up": True,
+    "heartbeat": 5,
     "persist": True,  # an option of the module that is none of the declaration
 }
 
@@ -57,6 +58,7 @@ def test_a_document_is_sorted_and_has_no_empty_values() -> None:
     assert document(EVERYTHING) == {
         "bring_up": True,
         "console_loglevel": 7,
+        "heartbeat": 5,
         "missing_capability": "warn",
         "panic_capture": "require",
         "purge": True,
@@ -136,6 +138,11 @@ LOG1 = {"name": "log1", "remote_ip": "192.0.2.10"}
         pytest.param({"panic_capture": "maybe"}, "one of warn, require, set", id="unknown panic_capture"),
         pytest.param({"missing_capability": "x"}, "one of error, warn", id="unknown missing_capability"),
         pytest.param({"console_loglevel": 9}, "console_loglevel is 9", id="level of 9"),
+        pytest.param({"heartbeat": -1}, "heartbeat is -1", id="heartbeat below 0"),
+        pytest.param({"heartbeat": 1441}, "heartbeat is 1441: it is a number of minutes", id="heartbeat of days"),
+        pytest.param(
+            {"heartbeat": 5, "console_loglevel": 3}, "Set console_loglevel to 4 or more", id="heartbeat not sent"
+        ),
         pytest.param({"targets": [{**LOG1, "remote_ip": "192.0.2.300"}]}, "no IPv4 address", id="misread address"),
         pytest.param({"targets": [{**LOG1, "remote_ip": "0.0.0.0"}]}, "target log1: 0.0.0.0 is no receiver", id="zero"),
         pytest.param(

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils import _sender_main
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
+from ansible_collections.fleet.netconsole.plugins.module_utils._kmsg import Paths
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._rtnetlink import Event
 from ansible_collections.fleet.netconsole.plugins.module_utils._sender_service import (
@@ -49,6 +50,16 @@ class Stage:
     said: list[str] = field(default_factory=list)
     asked: list[tuple[str, str, bool]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        (self.folder / "kmsg").touch()
+        (self.folder / "printk").write_text("7 4 1 7", encoding="ascii")
+
+    def marks(self) -> list[str]:
+        """What was written into the kernel's log since the last call."""
+        lines = (self.folder / "kmsg").read_text(encoding="ascii").splitlines()
+        (self.folder / "kmsg").write_text("", encoding="ascii")
+        return lines
+
     def sender(self) -> Sender:
         host = Host(
             configfs=Configfs(files=self.kernel),
@@ -59,6 +70,7 @@ class Stage:
             declaration_path=str(self.folder / "declaration.json"),
             status_path=str(self.folder / "status.json"),
             early_path=str(self.folder / "early.conf"),
+            kmsg=Paths(kmsg=str(self.folder / "kmsg"), printk=str(self.folder / "printk"), printk_devkmsg="/nowhere"),
             clock=lambda: self.now,
             wall_clock=lambda: 0.0,
             say=lambda level, line: self.said.append(f"{level}: {line}"),
@@ -344,6 +356,36 @@ def test_the_kernel_is_relieved_of_a_next_hop_that_is_no_longer_one(stage: Stage
 
 
 # -- the command
+
+
+def test_the_heartbeat_begins_when_the_targets_stand_and_wakes_for_nothing_else(stage: Stage, systemd) -> None:
+    stage.declare({**DECLARATION, "heartbeat": 5})
+    stage.mac = None
+    made, _listener = watcher(stage)
+    assert stage.marks() == []
+    stage.mac, stage.now = MAC, stage.now + 1
+    made.woken(listening=False)
+    assert stage.marks() == ["<13>netconsole-sender: heartbeat, every 5 min"]
+    assert made.timeout() == 300.0
+    runs = len(systemd())
+    stage.now += 300
+    made.woken(listening=False)
+    assert len(stage.marks()) == 1 and runs and systemd() == [], "a mark is no run"
+    stage.declare(DECLARATION)
+    made.run()
+    assert made.timeout() is None and stage.marks() == []
+
+
+def test_a_heartbeat_that_cannot_be_written_is_said_once(stage: Stage) -> None:
+    stage.declare({**DECLARATION, "heartbeat": 5})
+    (stage.folder / "printk").write_text("3 4 1 7", encoding="ascii")
+    made, _listener = watcher(stage)
+    stage.now += 300
+    made.woken(listening=False)
+    assert stage.marks() == [] and [line for line in stage.said if "no heartbeat" in line] == [
+        "warning: no heartbeat: the console log level is 3, and only messages of a lower number are sent: it has to be "
+        "4 or more"
+    ]
 
 
 def test_status_shows_declared_and_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
