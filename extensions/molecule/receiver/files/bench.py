@@ -176,8 +176,11 @@ def blast(kind: str, collector: str, scale: int) -> dict[str, object]:
     messages have no numbers: what is kept is counted in lines, and what was sent is what the kernel saw."""
     unit, store = start(kind, collector)
     meter, before = Meter(unit), udp()
-    blaster = subprocess.Popen([BLASTER, "-o", PORT], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = [BLASTER, "-o", "10", "-s", "2001:2::", "-p", PORT]  # 1,024 addresses
+    blaster = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(max(10.0 / scale, 1.0))
+    if blaster.poll() is not None:
+        raise SystemExit(f"{' '.join(words)} ended with status {blaster.returncode}")
     blaster.kill()
     blaster.wait()
     settle(store)

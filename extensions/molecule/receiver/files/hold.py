@@ -251,14 +251,14 @@ def arrived(path: Path, run_name: str) -> int:
 
 
 def away(store: str) -> Counts:
-    """Outputs whose far side goes away and comes back: RELP, journal and program get every message, TCP all but what
-    was on its way when the connection ended."""
+    """Outputs whose far side goes away for a minute: RELP, journal and program get every message, TCP all but what was
+    on its way when the connection ended."""
     central(True)
     time.sleep(2.0)
-    load = Load(store, messages=6000, rate=1000, sources=20)
+    load = Load(store, messages=33000, rate=500, sources=20)
     time.sleep(2.0)
     central(False)
-    time.sleep(2.0)
+    time.sleep(60.0)
     central(True)
     counts = load.counts()
     journal = ["journalctl", "SYSLOG_IDENTIFIER=netconsole", "NETCONSOLE_FORMAT=extended", "--output=cat", "--no-pager"]
