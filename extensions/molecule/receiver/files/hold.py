@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -148,23 +149,40 @@ def restart(store: str) -> Counts:
 
 def kill(store: str) -> Counts:
     """kill -9 under load: the loss is what was in memory, it can be counted, and no file is torn or shortened."""
+    counts = _kill(store, messages=60000, rate=20000)
+    return compare(counts, only_memory_is_lost=0 <= counts["lost"] <= MEMORY, **_harmless(counts))
+
+
+def kill_disk(store: str) -> Counts:
+    """The same with the queue on disk: what was taken is stored or in the queue, but for one message of each socket."""
+    counts = _kill(store, messages=60000, rate=20000)
+    return {
+        **compare({**counts, "twice": 0}, nothing_is_lost=counts["lost"] <= 2, **_harmless(counts)),
+        "twice": counts["twice"],
+    }
+
+
+def _kill(store: str, *, messages: int, rate: int) -> Counts:
     sizes = {path: path.stat().st_size for path in Path(store).rglob("*.jsonl")}
-    load = Load(store, messages=60000, rate=20000, sources=200)
-    time.sleep(1.0)
+    load = Load(store, messages=messages, rate=rate, sources=200)
+    time.sleep(random.uniform(0.5, 2.0))
     os.kill(int(show("MainPID")), 9)
     counts = load.counts()
     counts["lost"] = counts["taken"] - counts["stored"]
     counts["restarts"] = int(show("NRestarts"))
     counts["shorter"] = sum(path.stat().st_size < size for path, size in sizes.items() if path.exists())
     counts["not_json"] = sum(not _is_json(line) for path in Path(store).rglob("*.jsonl") for line in path.open("rb"))
-    return compare(
-        counts,
-        killed=counts["restarts"] >= 1,
-        loss_can_be_counted=counts["gaps"] == counts["sent"] - counts["stored"],
-        only_memory_is_lost=0 <= counts["lost"] <= MEMORY,
-        no_file_is_shorter=counts["shorter"] == 0,
-        store_is_json=counts["not_json"] == 0,
-    )
+    return counts
+
+
+def _harmless(counts: Counts) -> dict[str, bool]:
+    """What holds after every kill."""
+    return {
+        "killed": counts["restarts"] >= 1,
+        "loss_can_be_counted": counts["gaps"] == counts["sent"] - counts["stored"],
+        "no_file_is_shorter": counts["shorter"] == 0,
+        "store_is_json": counts["not_json"] == 0,
+    }
 
 
 def _is_json(line: bytes) -> bool:
@@ -281,7 +299,7 @@ def away(store: str) -> Counts:
 
 
 SUBJECTS: dict[str, Callable[[str], Counts]] = {
-    function.__name__: function for function in (rotation, restart, kill, full, many, away)
+    function.__name__: function for function in (rotation, restart, kill, kill_disk, full, many, away)
 }
 
 if __name__ == "__main__":
