@@ -159,7 +159,11 @@ def kill_disk(store: str) -> Counts:
     """The same with the queue on disk: what was taken is stored or in the queue, but for what the inputs hand over."""
     counts = _kill(store, messages=60000, rate=20000)
     return {
-        **compare({**counts, "twice": 0}, only_what_was_handed_over_is_lost=0 <= counts["lost"] <= HANDED_OVER, **_harmless(counts)),
+        **compare(
+            {**counts, "twice": 0},
+            only_what_was_handed_over_is_lost=0 <= counts["lost"] <= HANDED_OVER,
+            **_harmless(counts),
+        ),
         "twice": counts["twice"],
     }
 
