@@ -40,11 +40,12 @@ Stage = Callable[[], Outcome]
 
 CHECK: dict[str, Stage] = {
     "lint": run_lint,
-    "unit": run_units,
+    "unit": partial(run_units, few=True),
     "collection": run_collection,
 }
 TEST: dict[str, Stage] = {
     **CHECK,
+    "unit": run_units,
     "sanity": run_sanity,
     "containers": run_containers,
     "machines": run_machines,
