@@ -69,12 +69,12 @@ def run_logged(
     log: Path,
     environment: Mapping[str, str] | None = None,
     folder: Path = CHECKOUT,
-    live: bool = False,
+    live: str = "",
     timeout: float = 600.0,
 ) -> int:
-    """Run the command, append its output to the log (live: show it, too) and return its exit status.
+    """Run the command, append its output to the log and return its exit status. `live`: show its lines after this word.
 
-    It gets a process group of its own, so that a timeout (seconds) or Ctrl-C reaches everything it started.
+    It gets a session of its own, so that a timeout (seconds) or Ctrl-C reaches everything it started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as written:
@@ -95,13 +95,14 @@ def run_logged(
         alarm.daemon = True
         alarm.start()
         _running.add(process)
+        _share_niceness(process.pid)
         try:
             assert process.stdout is not None
             for line in process.stdout:
                 written.write(line)
                 written.flush()
                 if live:
-                    print(f"    {line}", end="", flush=True)
+                    print(f"{live:<12} | {line}", end="", flush=True)
             return process.wait()
         except KeyboardInterrupt:
             _stop(process, "\ninterrupted\n", written)
@@ -122,11 +123,23 @@ def side_by_side(run: Callable[[Item], Result], items: Iterable[Item]) -> list[R
         return [future.result() for future in futures]
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in list(_running):
-            _stop(process, "\ninterrupted\n", sys.stderr)
+        end_running()
         raise
     finally:
         pool.shutdown()
+
+
+def end_running() -> None:
+    """End every tool that runs, in whichever thread: Ctrl-C reaches only the main one."""
+    for process in list(_running):
+        _stop(process, "\ninterrupted\n", sys.stderr)
+
+
+def _share_niceness(pid: int) -> None:
+    """Let this thread's niceness count for a session of its own, too, where the kernel divides its time by session."""
+    niceness, autogroup = os.getpriority(os.PRIO_PROCESS, 0), Path(f"/proc/{pid}/autogroup")
+    if niceness > 0 and autogroup.exists():
+        autogroup.write_text(f"{niceness}\n", encoding="ascii")
 
 
 def collection_copy(folder: Path) -> Path:

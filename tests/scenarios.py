@@ -66,6 +66,9 @@ SENDERS = {"5.10": "edge510", "6.1": "edge61", "6.12": "edge612", "7": "edge7"}
 BOOT_LOADERS = ("grub-bios", "grub-uefi", "systemd-boot", "uki", "extlinux")
 """Guests that boot from their own disk, each by another boot loader."""
 
+WORDS = 1500
+"""How much of a failed task's message goes into the summary: what is seen of a run elsewhere is often only its end."""
+
 TIMES = {"FLEET_NETCONSOLE_TIMES": str(LOGS)}
 """Where a sender's scenario leaves how long messages stayed away, in GUEST.times."""
 
@@ -105,26 +108,28 @@ def _run_scenario(
     proofs.unlink(missing_ok=True)
     proofs.parent.mkdir(parents=True, exist_ok=True)
     proofs.touch()
-    installation = install(BUILD / "scenarios")
+    installation = install(BUILD / "scenarios" / title)
     environment = clean_environment(
         ANSIBLE_CALLBACKS_ENABLED="proofs",
         ANSIBLE_CALLBACK_PLUGINS=str(CHECKOUT / "tests" / "callback"),
         ANSIBLE_COLLECTIONS_PATH=str(installation.collections_path),
-        # Not the demo's lab: a demo that is up stays up.
-        FLEET_NETCONSOLE_LAB=os.environ.get("FLEET_NETCONSOLE_LAB", str(CHECKOUT / ".lab-test")),
+        ANSIBLE_HOME=str(CHECKOUT / ".cache" / f"ansible-{name}"),  # Molecule's notes: two scenarios may run at once
+        # Not the demo's lab: a demo that is up stays up. And short: sockets are below it.
+        FLEET_NETCONSOLE_LAB=os.environ.get("FLEET_NETCONSOLE_LAB", str(CHECKOUT / ".lab-test" / name[:4])),
         FLEET_NETCONSOLE_GUESTS=" ".join(guests),
         FLEET_NETCONSOLE_PROOFS=str(proofs),
         **(variables or {}),
     )
     lab = [str(TOOLS / "python"), str(LAB), "run", *(f"--guest={guest}" for guest in guests), "--"]
     molecule = [str(TOOLS / "molecule"), "test", "--scenario-name", name]
-    status = run_logged(lab + molecule, log=log, environment=environment, live=True, timeout=timeout)
+    status = run_logged(lab + molecule, log=log, environment=environment, live=title, timeout=timeout)
     return _outcome(proofs, status)
 
 
 def _outcome(proofs: Path, status: int) -> Outcome:
     lines = proofs.read_text(encoding="utf-8").splitlines()
-    passed = sum(line.startswith("passed ") for line in lines)
+    passed, failed = (sum(line.startswith(word) for line in lines) for word in ("passed ", "failed "))
     if status == 0:
         return Outcome(passed, 0) if passed else Outcome(0, 1, "nothing was asserted")
-    return Outcome(passed, max(len(lines) - passed, 1))
+    said = [line[5:] for line in lines if line.startswith("said ")]  # the last one is what ended the scenario
+    return Outcome(passed, max(failed, 1), said[-1][:WORDS] if said else "no task failed: see the log's end")

@@ -8,7 +8,9 @@
 Every 0.2 s a numbered line ("lab tick N") goes into the kernel's log. The recorder at the receiver (recorder.py) says
 which arrived, on one port from an IPv4 target and on one from an IPv6 target. All times are the sender's own, so that
 no two clocks are compared: `recovery` is from the end of the disturbance until the first line was written that arrived,
-`outage` is how long lines written were lost, both in seconds. When it takes more than LIMIT seconds: None.
+`network` until an ordinary program of this host sent the first datagram that was answered, `behind` how much later the
+kernel's lines were than that; `outage` is how long lines written were lost. All are seconds; what takes more than LIMIT
+counts as LIMIT.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +142,16 @@ def ask(question: Mapping[str, object], limit: float = LIMIT) -> Any:
     return None
 
 
+def reached(version: int) -> float:
+    """Wait until a datagram to the receiver is answered, from whichever of our addresses; when that one was sent."""
+    deadline = clock() + LIMIT
+    while (sent := clock()) < deadline:
+        if exchange(RECEIVER[version], ANSWERS, {"port": PORTS[version], "tick": 0}, 0.5):
+            return sent
+        time.sleep(0.05)
+    return deadline
+
+
 def tell_router(message: Mapping[str, object]) -> None:
     """Have the router do something; returns when it says that it did."""
     for _attempt in range(3):
@@ -169,17 +182,27 @@ class Measurement:
         began = self.ticks.at(clock())
         ended = disturb() or clock()
         time.sleep(quiet)
-        for version, port in PORTS.items():
-            since = self.ticks.at(ended)
-            first = ask({"port": port, "tick": since, "source": sources[version]})
-            row: dict[str, object] = {"disturbance": name, "family": f"IPv{version}", "outage": None, "recovery": None}
-            if first is not None:
-                arrived = ask({"port": port, "from": began, "to": first})
-                row["outage"] = round((first - began - arrived) * INTERVAL, 1)
-                row["recovery"] = round(max(0.0, self.ticks.written(first) - ended), 1)
-            self.rows.append(row)
-            print(f"{name:36}{row['family']}  outage {row['outage']!s:>5}  recovery {row['recovery']!s:>5}", flush=True)
+        with ThreadPoolExecutor() as pool:
+            network = {version: pool.submit(reached, version) for version in PORTS}
+            for version, source in sources.items():
+                self.row(name, version, source, began, ended, network[version])
         self.settle(sources)
+
+    def row(self, name: str, version: int, source: str, began: int, ended: float, network: Future[float]) -> None:
+        """Wait until lines of this address family arrive again, and write down how long it took."""
+        first = ask({"port": PORTS[version], "tick": self.ticks.at(ended), "source": source})
+        outage = recovery = LIMIT
+        if first is not None:
+            arrived = ask({"port": PORTS[version], "from": began, "to": first})
+            outage = (first - began - arrived) * INTERVAL
+            recovery = max(0.0, self.ticks.written(first) - ended)
+        ordinary = max(0.0, network.result() - ended)
+        times = {"outage": outage, "network": ordinary, "recovery": recovery, "behind": max(0.0, recovery - ordinary)}
+        times = {what: round(seconds, 1) for what, seconds in times.items()}
+        self.rows.append({"disturbance": name, "family": f"IPv{version}", **times})
+        print(
+            f"{name:36}IPv{version}" + "".join(f"  {what} {seconds:>4}" for what, seconds in times.items()), flush=True
+        )
 
 
 def gateway(run: Measurement) -> None:
