@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
+import queue
 import select
 import struct
 import threading
@@ -41,6 +42,7 @@ class Wire:
 
     def __init__(self) -> None:
         self._devices: dict[int, str] = {}
+        self._leaving: queue.SimpleQueue[tuple[int, threading.Event]] = queue.SimpleQueue()
         self._heard: list[Datagram] = []
         self._lock = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -52,8 +54,9 @@ class Wire:
         self._devices[descriptor] = name
 
         def unplug() -> None:
-            del self._devices[descriptor]
-            os.close(descriptor)
+            closed = threading.Event()
+            self._leaving.put((descriptor, closed))
+            closed.wait()
 
         return unplug
 
@@ -76,16 +79,18 @@ class Wire:
         return self.heard(marker)
 
     def _listen(self) -> None:
+        """Only this thread closes devices: the number of a closed one may be that of another file before it is read."""
         while True:
+            while not self._leaving.empty():
+                descriptor, closed = self._leaving.get()
+                del self._devices[descriptor]
+                os.close(descriptor)
+                closed.set()
             devices = dict(self._devices)
-            try:
-                ready = select.select(list(devices), [], [], 0.05)[0]
-            except (OSError, ValueError):  # one was unplugged meanwhile
-                continue
-            for descriptor in ready:
+            for descriptor in select.select(list(devices), [], [], 0.05)[0]:
                 try:
                     datagram = _datagram(devices[descriptor], os.read(descriptor, 2048))
-                except OSError:
+                except OSError:  # the kernel took the device away
                     continue
                 if datagram is not None:
                     with self._lock:
