@@ -257,15 +257,17 @@ AWAY = Path("/root/central")
 
 
 def central(start: bool) -> None:
-    """Start or kill a central syslog: rsyslog, TCP on 5514 and RELP on 2514."""
-    if not start:
-        run("systemctl", "kill", "--signal=KILL", "lab-central")
-        return
+    """Start or kill a central syslog, rsyslog with TCP on 5514 and RELP on 2514, and Redis that writes before it answers."""
     AWAY.mkdir(exist_ok=True)
     (AWAY / "conf").write_text(CENTRAL.format(AWAY))
-    run(
-        "systemd-run", "--collect", "--unit=lab-central", "/usr/sbin/rsyslogd", "-n", "-iNONE", "-f", str(AWAY / "conf")
-    )
+    for unit, command in {
+        "lab-central": f"/usr/sbin/rsyslogd -n -iNONE -f {AWAY}/conf",
+        "lab-redis": f"/usr/bin/redis-server --bind 127.0.0.1 --dir {AWAY} --appendonly yes --appendfsync always",
+    }.items():
+        if start:
+            run("systemd-run", "--collect", f"--unit={unit}", *command.split())
+        else:
+            run("systemctl", "kill", "--signal=KILL", unit)
 
 
 def arrived(path: Path, run_name: str) -> int:
@@ -275,8 +277,8 @@ def arrived(path: Path, run_name: str) -> int:
 
 
 def away(store: str) -> Counts:
-    """Outputs whose far side goes away for a minute: RELP, journal and program get every message, TCP all but what was
-    on its way when the connection ended."""
+    """Outputs whose far side goes away for a minute: RELP, Redis, journal and program get every message, TCP all but what
+    was on its way when the connection ended."""
     central(True)
     time.sleep(2.0)
     load = Load(store, messages=33000, rate=500, sources=20)
@@ -288,9 +290,10 @@ def away(store: str) -> Counts:
     journal = ["journalctl", "SYSLOG_IDENTIFIER=netconsole", "NETCONSOLE_FORMAT=extended", "--output=cat", "--no-pager"]
     for _attempt in range(60):
         (AWAY / "journal").write_text(run(*journal))
-        counts |= {name: arrived(AWAY / name, load.run_name) for name in ("tcp", "relp", "journal")}
+        (AWAY / "redis").write_text(run("redis-cli", "XRANGE", "netconsole", "-", "+"))
+        counts |= {name: arrived(AWAY / name, load.run_name) for name in ("tcp", "relp", "redis", "journal")}
         counts["program"] = arrived(Path(store) / "outputs" / "program", load.run_name)
-        if min(counts["relp"], counts["journal"], counts["program"]) == counts["sent"]:
+        if min(counts[name] for name in ("relp", "redis", "journal", "program")) == counts["sent"]:
             break
         time.sleep(1.0)
     central(False)
@@ -298,6 +301,7 @@ def away(store: str) -> Counts:
         counts,
         all_is_stored=counts["stored"] == counts["sent"],
         relp_has_all=counts["relp"] == counts["sent"],
+        redis_has_all=counts["redis"] == counts["sent"],
         journal_has_all=counts["journal"] == counts["sent"],
         program_has_all=counts["program"] == counts["sent"],
         tcp_lost_what_was_on_its_way=counts["sent"] - counts["tcp"] <= 1000,
