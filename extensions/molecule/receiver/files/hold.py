@@ -257,7 +257,7 @@ AWAY = Path("/root/central")
 
 
 def central(start: bool) -> None:
-    """Start or kill a central syslog, rsyslog with TCP on 5514 and RELP on 2514, and Redis that writes before it answers."""
+    """Start or kill a central syslog (TCP on 5514, RELP on 2514) and a Redis that writes before it answers."""
     AWAY.mkdir(exist_ok=True)
     (AWAY / "conf").write_text(CENTRAL.format(AWAY))
     for unit, command in {
