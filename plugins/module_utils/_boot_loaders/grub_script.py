@@ -39,6 +39,30 @@ def quote(parameter: Parameter) -> str:
     return text if _BARE.fullmatch(text) else f"'{text}'"
 
 
+def quote_for_kernel(parameter: Parameter) -> str:
+    """A parameter as one word that GRUB's language and the kernel's parser read alike, for whoever writes entry files.
+
+    Raises CommandLineError when GRUB would change it.
+    """
+    text = quote(parameter)
+    if "$" in text:
+        raise CommandLineError(f"{str(parameter)!r}: GRUB fills variables in wherever '$' stands in an entry file")
+    if text == str(parameter):
+        return text
+    if parameter.value is None or not _BARE.fullmatch(parameter.name):
+        return f'"{parameter}"'
+    return f'{parameter.name}="{parameter.value}"'
+
+
+def is_cut(word: str) -> bool:
+    """Whether GRUB ends the command within a word that stands on an entry file's line of options."""
+    try:
+        spans(word)
+    except GrubScriptError:
+        return True
+    return False
+
+
 def words(text: str, variables: t.Mapping[str, str] | None = None) -> list[str]:
     """The arguments of one simple command. A variable that is not known stays as it is written.
 
