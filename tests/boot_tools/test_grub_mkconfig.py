@@ -93,7 +93,9 @@ def test_grub_itself_starts_the_first_entry_with_them(suse: Disk) -> None:
     newest = done.after[0].line
     assert all(pair in meaning(newest) for pair in ((one.name, one.value) for one in parameters))
     # grub-emu joins the arguments without quotes.
-    assert line_of_default_entry(suse, f"configfile {CONFIGURATION}") == " ".join(grub_script.words(_linux_row(suse))[2:])
+    assert line_of_default_entry(suse, f"configfile {CONFIGURATION}") == " ".join(
+        grub_script.words(_linux_row(suse))[2:]
+    )
 
 
 def _linux_row(disk: Disk) -> str:

@@ -31,7 +31,7 @@ PARAMETERS = (
 @pytest.fixture
 def pi(disk: Disk) -> Disk:
     """A machine with the package and one kernel."""
-    disk.put("/usr/local/bin/dpkg", "#!/bin/sh\n[ \"$*\" = --print-architecture ] && echo arm64\n", mode=0o755)
+    disk.put("/usr/local/bin/dpkg", '#!/bin/sh\n[ "$*" = --print-architecture ] && echo arm64\n', mode=0o755)
     install_kernel(disk, "6.12.1")
     return disk
 

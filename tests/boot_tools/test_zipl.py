@@ -150,7 +150,9 @@ def test_a_line_that_zipl_refuses_leaves_everything_as_it_was(mainframe: Disk) -
 @pytest.mark.parametrize("value", ['"a b"=1 ro', "\"ro' b", "'ro"])
 def test_what_zipl_cannot_read_is_not_read_by_the_engine(mainframe: Disk, value: str) -> None:
     with_section(mainframe, LINE)
-    mainframe.put("/etc/zipl.conf", mainframe.text("/etc/zipl.conf").replace(f"parameters = {LINE}", f"parameters = {value}"))
+    mainframe.put(
+        "/etc/zipl.conf", mainframe.text("/etc/zipl.conf").replace(f"parameters = {LINE}", f"parameters = {value}")
+    )
     with pytest.raises(AssertionError, match="Line 17: (unterminated quotes|unexpected characters)"):
         mainframe.run("zipl")
     with pytest.raises(BootLoaderError, match="a value that zipl does not take"):

@@ -19,6 +19,9 @@ from lab.process import run
 from lab.progress import step
 from lab.suites import SUITES
 
+FORMAT = "1"
+"""Raise it when this file makes the folder differently from the same packages and recipe."""
+
 RECIPE = Path(__file__).resolve().parent / "tools_recipe"
 
 SUITE = SUITES["trixie"]
@@ -29,7 +32,11 @@ ZIPL = "s390-tools"
 GRUB_SUITE = "forky"
 """The first Debian whose GRUB (2.14) reads entry files by blscfg."""
 
-LEFT_OUT = ("path-exclude=/usr/bin/qemu-*", "path-include=/usr/bin/qemu-s390x", "path-exclude=/usr/lib/raspi-firmware/*")
+LEFT_OUT = (
+    "path-exclude=/usr/bin/qemu-*",
+    "path-include=/usr/bin/qemu-s390x",
+    "path-exclude=/usr/lib/raspi-firmware/*",
+)
 LEFT_OUT += tuple(f"path-exclude=/usr/share/{folder}/*" for folder in ("doc", "locale", "man"))
 
 
@@ -46,9 +53,9 @@ def sources(mirror: Mirror) -> list[str]:
 def digest() -> str:
     """Twelve hex digits over everything that decides the content."""
     content = hashlib.sha256()
-    for word in (repr(SUITE), *PACKAGES, ZIPL, GRUB_SUITE, *LEFT_OUT):
+    for word in (FORMAT, repr(SUITE), *PACKAGES, ZIPL, GRUB_SUITE, *LEFT_OUT):
         content.update(word.encode() + b"\0")
-    for path in (Path(__file__), *sorted(RECIPE.iterdir())):
+    for path in sorted(RECIPE.iterdir()):
         content.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return content.hexdigest()[:12]
 
@@ -105,5 +112,9 @@ def _mmdebstrap(
         '--aptopt=Acquire::Languages "none"',
         *(f"--aptopt={line}" for line in apt_dates(SUITE)),
     ]
-    environment = {"PATH": f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", **known}
+    environment = {
+        "PATH": f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin",
+        "LC_ALL": "C.UTF-8",
+        **known,
+    }
     run([*common, *options, suite, result, *lines], log=log, environment=environment)

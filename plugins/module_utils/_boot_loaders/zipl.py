@@ -85,7 +85,7 @@ def _sections(text: str) -> list[tuple[str, str, tuple[int, int]]]:
             raise BootLoaderError(
                 f"the section {name} of {CONFIGURATION} has "
                 f"{'a parmfile' if 'parmfile' in keywords else 'no parameters'}: write its whole line as parameters = "
-                "\"...\" first"
+                '"..." first'
             )
     return found
 
