@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entry files as the engine writes them, read by GRUB's own blscfg: those of Fedora and RHEL, and those that ostree makes.
+"""Entry files as the engine writes them, read by GRUB's own blscfg: those of Fedora and RHEL, and those of ostree.
 
-This GRUB is Debian's (2.14, the first release with blscfg); Fedora's has a blscfg of its own, from which that one came.
+This GRUB is Debian's (2.14, the first release with blscfg); Fedora's has an older blscfg of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ grub_class fedora
 """
 OPTIONS = "root=UUID=0b1c ro rhgb quiet"
 FILES = ("/etc/default", "/etc/kernel", "/boot/loader", "/boot/grub2")
-READ = "set root=host\nset tuned_params=skew_tick=1\nload_env -f (host)/boot/grub2/grubenv\nblscfg --path /boot/loader/entries\nset default=0"
+READ = """set root=host
+set tuned_params=skew_tick=1
+load_env -f (host)/boot/grub2/grubenv
+blscfg --path /boot/loader/entries
+set default=0"""
 PARAMETERS = (
     Parameter("netconsole", "+@/eth0,@192.0.2.1/;+@/eth0,@192.0.2.2/"),
     Parameter("dyndbg", "file drivers/net/* +p; module x +p"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SUSE's settings and GRUB's own generator: Debian's build of grub-mkconfig, under the name and with the folder of SUSE.
+"""SUSE's settings and GRUB's own generator: Debian's build of grub-mkconfig, under the name and in the folder of SUSE.
 
 What it generates is checked by grub-script-check, and read by GRUB as a program.
 """
@@ -105,6 +105,6 @@ def _linux_row(disk: Disk) -> str:
 def test_a_generator_that_fails_leaves_everything_as_it_was(suse: Disk) -> None:
     suse.put("/etc/grub.d/99_broken", "#!/bin/sh\necho 'menuentry {'\n", mode=0o755)
     before = suse.files(*FILES)
-    with pytest.raises(BootLoaderError, match="(?i)(?s)syntax error.*everything is as it was before"):
+    with pytest.raises(BootLoaderError, match=r"(?is)syntax error.*everything is as it was before"):
         apply(suse, "grub_suse", PARAMETERS)
     assert suse.files(*FILES) == before

@@ -141,7 +141,7 @@ def test_a_line_that_zipl_refuses_leaves_everything_as_it_was(mainframe: Disk) -
     mainframe.put("/boot/vmlinuz", kernel(longest_line=0))
     with_section(mainframe, QUOTED["double quotes"])
     before = mainframe.files("/etc/zipl.conf")
-    with pytest.raises(BootLoaderError, match="(?s)exceeds the allowed.*Everything is as it was before"):
+    with pytest.raises(BootLoaderError, match=r"(?s)exceeds the allowed.*Everything is as it was before"):
         apply(mainframe, "zipl", [Parameter("long", "x" * 1000)])
     assert mainframe.files("/etc/zipl.conf") == before
     assert line_of_record(mainframe) == LINE
@@ -153,7 +153,7 @@ def test_what_zipl_cannot_read_is_not_read_by_the_engine(mainframe: Disk, value:
     mainframe.put(
         "/etc/zipl.conf", mainframe.text("/etc/zipl.conf").replace(f"parameters = {LINE}", f"parameters = {value}")
     )
-    with pytest.raises(AssertionError, match="Line 17: (unterminated quotes|unexpected characters)"):
+    with pytest.raises(AssertionError, match=r"Line 17: (unterminated quotes|unexpected characters)"):
         mainframe.run("zipl")
     with pytest.raises(BootLoaderError, match="a value that zipl does not take"):
         apply(mainframe, "zipl", PARAMETERS)

@@ -119,13 +119,21 @@ def _images(options: argparse.Namespace) -> None:
         say(f"{name}: {folder}")
 
 
+def _requirements(options: argparse.Namespace) -> None:
+    requirements.ensure(install=options.install)
+
+
+def _tools(_options: argparse.Namespace) -> None:
+    print(ensure_tools())
+
+
+BEFORE = {"requirements": _requirements, "images": _images, "tools": _tools}
+"""What needs no running lab."""
+
+
 def _command(options: argparse.Namespace, folder: Path) -> int:
-    if options.command == "requirements":
-        requirements.ensure(install=options.install)
-    elif options.command == "images":
-        _images(options)
-    elif options.command == "tools":
-        print(ensure_tools())
+    if options.command in BEFORE:
+        BEFORE[options.command](options)
     elif options.command == "up":
         started = up(folder, _guests(options))
         print(f"started: {', '.join(started) or 'nothing, all were up'}")

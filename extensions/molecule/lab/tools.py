@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The fleet.netconsole authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real programs of boot loaders that no guest can start by: one root folder with all of them, kept like an image."""
+"""The real programs of boot loaders that no guest can start by: all in one root folder, kept like an image."""
 
 from __future__ import annotations
 
@@ -26,18 +26,16 @@ RECIPE = Path(__file__).resolve().parent / "tools_recipe"
 
 SUITE = SUITES["trixie"]
 PACKAGES = ("grub-common", "grub2-common", "libc6-s390x-cross", "qemu-user", "raspi-firmware")
-"""grub-mkconfig and grub-script-check; the hook that writes cmdline.txt; what s390x programs need on another machine."""
+"""grub-mkconfig and grub-script-check; the hook that writes cmdline.txt; what programs of s390x need elsewhere."""
 
 ZIPL = "s390-tools"
 GRUB_SUITE = "forky"
 """The first Debian whose GRUB (2.14) reads entry files by blscfg."""
 
 LEFT_OUT = (
-    "path-exclude=/usr/bin/qemu-*",
-    "path-include=/usr/bin/qemu-s390x",
-    "path-exclude=/usr/lib/raspi-firmware/*",
+    *("path-exclude=/usr/bin/qemu-*", "path-include=/usr/bin/qemu-s390x", "path-exclude=/usr/lib/raspi-firmware/*"),
+    *(f"path-exclude=/usr/share/{folder}/*" for folder in ("doc", "locale", "man")),
 )
-LEFT_OUT += tuple(f"path-exclude=/usr/share/{folder}/*" for folder in ("doc", "locale", "man"))
 
 
 def sources(mirror: Mirror) -> list[str]:

@@ -108,8 +108,8 @@ def change_text(text: str, parameters: t.Iterable[Parameter]) -> str:
                     before = text[:first].rstrip(" \t")
                     text = before + text[last:] if before else text[:first] + text[last:].lstrip(" \t")
         if parameter.present:
-            word = quote_for_kernel(parameter, grubby=True)
-            text = f"{text} {word}" if text.strip() else word
+            quoted = quote_for_kernel(parameter, grubby=True)
+            text = f"{text} {quoted}" if text.strip() else quoted
     return text
 
 

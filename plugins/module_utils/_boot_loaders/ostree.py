@@ -8,8 +8,8 @@ from __future__ import annotations
 
 # rpm-ostree keeps the line itself: "rpm-ostree kargs" prints that of the next boot. A bootc image has TOML files in
 # /usr/lib/bootc/kargs.d, whose lists of strings are put together; one with match-architectures counts only there. Both
-# put the words as they are into entry files, which GRUB reads as its own language (blscfg) on most machines: so they are
-# quoted as the kernel and GRUB read them alike.
+# put the words as they are into entry files, which GRUB reads as its own language (blscfg) on most machines: they are
+# quoted so that the kernel and GRUB read them alike.
 import json
 import os
 import re

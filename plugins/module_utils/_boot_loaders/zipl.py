@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-# zipl.conf(5): a value stands bare or within one kind of quotes, and there is no escape. A bare one goes on to the end of
-# its row, quotes within it included; only its first character may not be one. Entry files (Boot Loader Specification)
-# have the text as it stands. At the boot, ${NAME} is filled in from zipl's environment block (zipl-editenv(8)).
+# zipl.conf(5): a value stands bare or within one kind of quotes, and there is no escape. A bare one goes on to the end
+# of its row, quotes within it included; only its first character may not be one. Entry files (Boot Loader
+# Specification) have the text as it stands. At the boot, zipl fills ${NAME} in from its environment block
+# (zipl-editenv(8)).
 import re
 import typing as t
 

@@ -66,10 +66,10 @@ BOOTC = {
     "00-console.toml": 'kargs = ["console=ttyS0,114800n8"]\nmatch-architectures = ["x86_64"]\n',
 }
 
-# grubby 8.40-48.el8 and 8.40-63.el9: SOURCES/grubby-bls of openela-main/grubby, commits 7a83ee2 and cbbcf02, run by bash
-# 5.2 with grub-editenv 2.12 as grub2-editenv and "sort -V" as its rpm-sort, on an entry with GRUBBY_OPTIONS, with the
-# same words in kernelopts for el8, GRUB_CMDLINE_LINUX="rhgb quiet" and GRUBBY_LINE in /etc/kernel/cmdline. The engine had
-# set GRUBBY_PARAMETERS before.
+# grubby 8.40-48.el8 and 8.40-63.el9: SOURCES/grubby-bls of openela-main/grubby, commits 7a83ee2 and cbbcf02, run by
+# bash 5.2 with grub-editenv 2.12 as grub2-editenv and "sort -V" as its rpm-sort, on an entry with GRUBBY_OPTIONS, with
+# GRUBBY_LINE in kernelopts (el8) and /etc/kernel/cmdline, and with GRUB_CMDLINE_LINUX="rhgb quiet". The engine had set
+# GRUBBY_PARAMETERS before.
 GRUBBY_LINE = "root=/dev/mapper/rhel-root ro rhgb quiet"
 GRUBBY_OPTIONS = {"el8": "$kernelopts $tuned_params", "el9": f"{GRUBBY_LINE} $tuned_params"}
 GRUBBY_PARAMETERS = (
@@ -106,8 +106,8 @@ GRUBBY_ADDED = {
         "/etc/default/grub": f'GRUB_CMDLINE_LINUX="rhgb quiet {_SET_IN_SETTINGS} panic=10"',
     },
 }
-# The entry's row after further calls of el9, one after the other: what each option left. The reasons why the engine writes
-# the files itself: --args deletes every console=, and words with blanks or a value are not found.
+# The entry's row after further calls of el9, one after the other: what each option left. The reasons why the engine
+# writes the files itself: --args deletes every console=, and words with blanks or a value are not found.
 GRUBBY_LOSES = {
     "--args=console=hvc0": f"options {GRUBBY_LINE} $tuned_params {_SET} console=hvc0".replace(
         " console=tty0 console=ttyS9,115200", ""
