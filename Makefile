@@ -32,7 +32,7 @@ test-receiver: setup-lab ## what a receiver holds under load, with counts: kill 
 bench-receiver: setup-lab ## every collector measured, on a quiet machine: messages kept, processor time, memory (FLEET_NETCONSOLE_SCALE=20: a small try)
 	@$(PYTHON_OF_VENV) tests/run.py bench
 
-test-boot-loaders: setup-lab ## kernel parameters under every boot loader: machines that boot from their own disk, really rebooted
+test-boot-loaders: setup-lab ## kernel parameters under every boot loader: real programs, machines that boot from their own disk, really rebooted
 	@$(PYTHON_OF_VENV) tests/run.py boot_loaders
 
 check: setup ## the fast part of it: lint, types, unit tests, the built collection and its documentation

@@ -4,7 +4,7 @@
 
 """Run the project's checks in stages and say what they prove: "run.py check" the fast part, "run.py test" everything,
 "run.py receiver" what a receiver holds under load, "run.py kernels" senders on all kernels of the lab,
-"run.py boot_loaders" each boot loader.
+"run.py boot_loaders" each boot loader, "run.py boot_loaders tools" the programs of those that cannot be booted here.
 
 Every stage runs, also after one that failed: one run shows all that is wrong. The status is 0 only if nothing failed.
 """
@@ -22,7 +22,7 @@ from functools import partial
 
 from lint import run_lint
 from process import CHECKOUT, LOGS, Outcome, end_running
-from pytests import run_collection
+from pytests import run_boot_tools, run_collection
 from sanity import run_sanity
 from scenarios import (
     BOOT_LOADERS,
@@ -68,7 +68,10 @@ PLANS: dict[str, dict[str, Stage]] = {
     "kernels": {"senders": partial(run_senders, *SENDERS)},
     "kernel": {kernel: partial(run_senders, kernel) for kernel in SENDERS},
     "engine": {kernel: partial(run_engine, kernel) for kernel in SENDERS},
-    "boot_loaders": {loader: partial(run_boot_loader, loader, long=True) for loader in BOOT_LOADERS},
+    "boot_loaders": {
+        "tools": run_boot_tools,
+        **{loader: partial(run_boot_loader, loader, long=True) for loader in BOOT_LOADERS},
+    },
 }
 
 

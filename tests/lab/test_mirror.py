@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab import tools
 from lab.mirror import PUBLIC, PUBLIC_SECURITY, Mirror, find_mirror
 from lab.suites import Suite
 
@@ -74,4 +75,14 @@ def test_lines_of_backports_stand_on_their_suite() -> None:
         f"deb {NEAR} trixie-updates main",
         f"deb {NEAR_SECURITY} trixie-security main",
         f"deb {NEAR} trixie-backports main",
+    ]
+
+
+def test_lines_of_the_root_with_programs_of_boot_loaders() -> None:
+    assert tools.sources(Mirror(NEAR, NEAR_SECURITY)) == [
+        f"deb [arch=amd64] {NEAR} trixie main",
+        f"deb [arch=amd64] {NEAR} trixie-updates main",
+        f"deb [arch=amd64] {NEAR_SECURITY} trixie-security main",
+        f"deb [arch=amd64] {NEAR} trixie non-free-firmware",
+        f"deb [arch=s390x] {NEAR} trixie main",
     ]

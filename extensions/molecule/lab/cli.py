@@ -23,6 +23,7 @@ from lab.process import Interrupted, LabError, end_running, raise_on_signals, ru
 from lab.progress import say
 from lab.recorder import recording
 from lab.state import State, state_folder
+from lab.tools import ensure_tools
 
 BOOTS = {"reboot": reboot, "reset": reset}
 PLUGS = {"unplug": unplug, "plug": plug}
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("images", "make the images that the guests need and the cache does not have")
     command.add_argument("--rebuild", action="store_true", help="make them anew")
     with_guests(command)
+    add("tools", "fetch the programs of boot loaders that no guest starts by, and say where they are")
     with_guests(add("up", "start guests and wait until they can be used"))
     with_guests(add("down", "end guests (all, when none is named) and forget them"))
     add("status", "show the guests that run")
@@ -117,11 +119,21 @@ def _images(options: argparse.Namespace) -> None:
         say(f"{name}: {folder}")
 
 
+def _requirements(options: argparse.Namespace) -> None:
+    requirements.ensure(install=options.install)
+
+
+def _tools(_options: argparse.Namespace) -> None:
+    print(ensure_tools())
+
+
+BEFORE = {"requirements": _requirements, "images": _images, "tools": _tools}
+"""What needs no running lab."""
+
+
 def _command(options: argparse.Namespace, folder: Path) -> int:
-    if options.command == "requirements":
-        requirements.ensure(install=options.install)
-    elif options.command == "images":
-        _images(options)
+    if options.command in BEFORE:
+        BEFORE[options.command](options)
     elif options.command == "up":
         started = up(folder, _guests(options))
         print(f"started: {', '.join(started) or 'nothing, all were up'}")

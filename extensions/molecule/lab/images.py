@@ -190,7 +190,7 @@ def _build(image: Image, pair: Keys, folder: Path) -> None:
     log.write_bytes(b"")
     result = building / ("root.tar" if image.kind == "container" else "disk.img")
     try:
-        with step(f"building {image.title()}", now=lambda: _last_line(log)):
+        with step(f"building {image.title()}", now=lambda: last_line(log)):
             # As root the guest grows in the cache; without root it must be where mmdebstrap's user namespace gets to.
             with tempfile.TemporaryDirectory(dir=building if os.geteuid() == 0 else None, prefix="lab-") as work:
                 os.chmod(work, 0o755)
@@ -232,7 +232,7 @@ def _unmount_below(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> No
         run(["umount", point])
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
     lines = log.read_bytes()[-400:].decode(errors="replace").split("\n")
     return next((line.strip()[:60] for line in reversed(lines) if line.strip()), "")
 
@@ -246,7 +246,7 @@ def _mmdebstrap(image: Image, result: Path, recipe: Path) -> list[str]:
         f"--include={','.join(image.packages())}",
         "--skip=cleanup/apt",
         '--aptopt=Acquire::Languages "none"',
-        *(f"--aptopt={line}" for line in _apt_dates(image.suite)),
+        *(f"--aptopt={line}" for line in apt_dates(image.suite)),
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT),
         "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
         f"--essential-hook={recipe}/before-packages",
@@ -261,7 +261,7 @@ def _mmdebstrap(image: Image, result: Path, recipe: Path) -> list[str]:
     ]
 
 
-def _apt_dates(suite: Suite) -> list[str]:
+def apt_dates(suite: Suite) -> list[str]:
     """Checks of the release file's date: as this machine's apt has them, and off where the suite needs it."""
     lines = [
         line

@@ -19,6 +19,7 @@ REQUIREMENTS = {
     "mmdebstrap": "mmdebstrap",
     "genext2fs": "genext2fs",
     "debugfs": "e2fsprogs",
+    "losetup": "mount",
     "zstd": "zstd",
     "podman": "podman",
     "runc": "runc",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 # GRUB's blscfg command runs "options" as a command of its own language, so that GRUB's quoting holds there, and fills
 # in $kernelopts and $tuned_params from grubenv. grubby deletes every value of a name when one is added, and does not
-# find values with "+" or spaces when one is removed: the files that it would write are written here, all of them:
-# the entries, kernelopts in grubenv (RHEL 8), GRUB_CMDLINE_LINUX (what grub2-mkconfig takes), /etc/kernel/cmdline (what
-# kernel-install takes for a later kernel).
+# find values with "+" or spaces when one is removed (docs/boot-loaders.md): the files that it would write are written
+# here, all of them: the entries, kernelopts in grubenv (RHEL 8), GRUB_CMDLINE_LINUX (what grub2-mkconfig takes),
+# /etc/kernel/cmdline (what kernel-install takes for a later kernel).
 import re
 import typing as t
 

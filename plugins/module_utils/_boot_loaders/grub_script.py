@@ -39,6 +39,32 @@ def quote(parameter: Parameter) -> str:
     return text if _BARE.fullmatch(text) else f"'{text}'"
 
 
+def quote_for_kernel(parameter: Parameter, *, grubby: bool = False) -> str:
+    """A parameter as one word that GRUB's language and the kernel's parser read alike, for whoever writes entry files.
+
+    grubby: it may edit the line. It takes a blank for the end of a word and would leave a half of a value with spaces
+    behind, and so a quote that is never closed: it does not find a name that a quote stands before.
+    Raises CommandLineError when GRUB would change the word.
+    """
+    text = quote(parameter)
+    if "$" in text:
+        raise CommandLineError(f"{str(parameter)!r}: GRUB fills variables in wherever '$' stands in an entry file")
+    if text == str(parameter):
+        return text
+    if parameter.value is None or not _BARE.fullmatch(parameter.name) or (grubby and " " in parameter.value):
+        return f'"{parameter}"'
+    return f'{parameter.name}="{parameter.value}"'
+
+
+def is_cut(word: str) -> bool:
+    """Whether GRUB ends the command within a word that stands on an entry file's line of options."""
+    try:
+        spans(word)
+    except GrubScriptError:
+        return True
+    return False
+
+
 def words(text: str, variables: t.Mapping[str, str] | None = None) -> list[str]:
     """The arguments of one simple command. A variable that is not known stays as it is written.
 
@@ -82,7 +108,8 @@ def change_text(text: str, parameters: t.Iterable[Parameter]) -> str:
                     before = text[:first].rstrip(" \t")
                     text = before + text[last:] if before else text[:first] + text[last:].lstrip(" \t")
         if parameter.present:
-            text = f"{text} {quote(parameter)}" if text.strip() else quote(parameter)
+            quoted = quote_for_kernel(parameter, grubby=True)
+            text = f"{text} {quoted}" if text.strip() else quoted
     return text
 
 

@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 # rpm-ostree keeps the line itself: "rpm-ostree kargs" prints that of the next boot. A bootc image has TOML files in
-# /usr/lib/bootc/kargs.d, whose lists of strings are put together (bootc-kargs.d(7)).
+# /usr/lib/bootc/kargs.d, whose lists of strings are put together; one with match-architectures counts only there. Both
+# put the words as they are into entry files, which GRUB reads as its own language (blscfg) on most machines: they are
+# quoted so that the kernel and GRUB read them alike.
 import json
+import os
 import re
 import typing as t
 
 from .._command import CommandError
-from .._command_line import Parameter, Word, change, format_word, parse, satisfied
+from .._command_line import CommandLine, Parameter, Word, parse, satisfied
+from . import grub_script
 from .interface import BootLoader, BootLoaderError, Command, Entry, FileChange, Plan, file_change, latin
 
 BOOTED = "/run/ostree-booted"
@@ -21,6 +25,8 @@ NEXT_BOOT = "next deployment"
 KARGS_FOLDER = "/usr/lib/bootc/kargs.d"
 KARGS_FILE = f"{KARGS_FOLDER}/90-fleet-netconsole.toml"
 _KARGS = re.compile(r"(?ms)^[ \t]*kargs[ \t]*=[ \t]*(\[.*?\])[ \t]*(?:#[^\n]*)?$")
+_ARCHITECTURES = re.compile(r"(?ms)^[ \t]*match-architectures[ \t]*=[ \t]*(\[.*?\])[ \t]*(?:#[^\n]*)?$")
+_NAMES_OF_RUST = {"ppc64le": "powerpc64"}  # bootc compares with Rust's name of the machine
 
 
 class RpmOstree(BootLoader):
@@ -51,17 +57,19 @@ class RpmOstree(BootLoader):
         """One call that deletes and appends; a second one with both the other way round takes it back."""
         (entry,) = self.read()
         line = parse(entry.line)
-        if satisfied(line, parameters):
-            return Plan(after=(entry,))
+        cut = [word.text for word in line.words if grub_script.is_cut(word.text)]
+        foreign = [text for text in cut if not any(Word("", text).key == one.key for one in parameters)]
+        notes = (f"GRUB, if it boots this host, ends the line at the unquoted {', '.join(foreign)}",) if foreign else ()
+        if all(_is_said(line, one) for one in parameters):
+            return Plan(after=(entry,), notes=notes)
         removed: list[str] = []
         added: list[str] = []
         for parameter in parameters:
-            if satisfied(line, [parameter]):
+            if _is_said(line, parameter):
                 continue
-            if parameter.unique or not parameter.present:
-                removed += [word.text for word in line.words if _is_hit(parameter, word)]
+            removed += [word.text for word in line.words if _goes(parameter, word)]
             if parameter.present:
-                added.append(format_word(parameter))
+                added.append(grub_script.quote_for_kernel(parameter))
         program = self.host.program("rpm-ostree") or "rpm-ostree"
         kept = [word.text for word in line.words if word.text not in removed]
         command = Command(
@@ -69,7 +77,7 @@ class RpmOstree(BootLoader):
             "rpm-ostree",
             (program, "kargs", *_options("delete", added), *_options("append", removed)),
         )
-        return Plan(commands=(command,), after=(Entry(NEXT_BOOT, " ".join([*kept, *added])),))
+        return Plan(commands=(command,), after=(Entry(NEXT_BOOT, " ".join([*kept, *added])),), notes=notes)
 
 
 class Bootc(BootLoader):
@@ -84,42 +92,43 @@ class Bootc(BootLoader):
         return "/usr/lib/bootc exists"
 
     def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
-        """All files of the folder together."""
-        paths = self.host.glob(KARGS_FOLDER, "*.toml")
+        """All files of the folder together, but those for other machines."""
+        paths = self._paths()
         return (Entry(KARGS_FOLDER, " ".join(word for path in paths for word in self._words(path))),)
 
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
         """Add to a file of our own; words are removed from whichever file has them."""
-        paths = list(dict.fromkeys([*self.host.glob(KARGS_FOLDER, "*.toml"), KARGS_FILE]))
+        paths = list(dict.fromkeys([*self._paths(), KARGS_FILE]))
         lists = {path: self._words(path) for path in paths}
         for parameter in parameters:
             line = parse(" ".join(word for words in lists.values() for word in words))
-            if satisfied(line, [parameter]):
+            if _is_said(line, parameter):
                 continue
-            if parameter.unique or not parameter.present:
-                lists = {
-                    path: [word for word in words if not _is_hit(parameter, Word("", word))]
-                    for path, words in lists.items()
-                }
+            lists = {
+                path: [word for word in words if not _goes(parameter, Word("", word))] for path, words in lists.items()
+            }
             if parameter.present:
-                lists[KARGS_FILE] = [*lists[KARGS_FILE], str(change(parse(""), [parameter]))]
+                lists[KARGS_FILE] = [*lists[KARGS_FILE], grub_script.quote_for_kernel(parameter)]
         files = [one for path in paths for one in self._file(path, lists[path])]
         return Plan(
             tuple(files), after=(Entry(KARGS_FOLDER, " ".join(word for words in lists.values() for word in words)),)
         )
 
+    def _paths(self) -> list[str]:
+        """The files that count on this machine, for which the image is built, too."""
+        machine = os.uname().machine
+        found = []
+        for path in self.host.glob(KARGS_FOLDER, "*.toml"):
+            text = latin(self.host.read(path) or b"")
+            if not _ARCHITECTURES.search(text) or _NAMES_OF_RUST.get(machine, machine) in _list_of(
+                path, "match-architectures", _ARCHITECTURES, text
+            ):
+                found.append(path)
+        return found
+
     def _words(self, path: str) -> list[str]:
         content = self.host.read(path)
-        if content is None:
-            return []
-        found = _KARGS.search(latin(content))
-        try:
-            words = json.loads(found.group(1)) if found else None
-        except ValueError:
-            words = None
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise BootLoaderError(f'{path} has no plain list kargs = ["…"]: it cannot be read safely')
-        return words
+        return [] if content is None else _list_of(path, "kargs", _KARGS, latin(content))
 
     def _file(self, path: str, words: t.Sequence[str]) -> tuple[FileChange, ...]:
         content = self.host.read(path)
@@ -131,8 +140,28 @@ class Bootc(BootLoader):
         return file_change(path, content, _KARGS.sub(lambda dummy: f"kargs = {json.dumps(words)}", text, count=1))
 
 
-def _is_hit(parameter: Parameter, word: Word) -> bool:
-    any_value = parameter.present or parameter.value is None
+def _list_of(path: str, name: str, pattern: t.Pattern[str], text: str) -> list[str]:
+    found = pattern.search(text)
+    try:
+        words = json.loads(found.group(1)) if found else None
+    except ValueError:
+        words = None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise BootLoaderError(f'{path} has no plain list {name} = ["…"]: it cannot be read safely')
+    return words
+
+
+def _is_said(line: CommandLine, parameter: Parameter) -> bool:
+    """Whether the line says what is declared, to the kernel and through GRUB."""
+    same = (word for word in line.words if parameter.present and word.key == parameter.key)
+    return satisfied(line, [parameter]) and not any(
+        grub_script.is_cut(word.text) for word in same if parameter.unique or word.value == parameter.value
+    )
+
+
+def _goes(parameter: Parameter, word: Word) -> bool:
+    """Whether a word makes room for what is declared; one that says it already, for a better quoted one."""
+    any_value = parameter.unique if parameter.present else parameter.value is None
     return word.key == parameter.key and (any_value or word.value == parameter.value)
 
 

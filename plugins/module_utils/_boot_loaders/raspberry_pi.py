@@ -11,7 +11,7 @@ from __future__ import annotations
 # the text of /etc/default/raspi-extra-cmdline at the end.
 import typing as t
 
-from .._command_line import Parameter, parse, satisfied
+from .._command_line import CommandLine, Parameter, Word, parse, satisfied
 from .interface import BootLoader, BootLoaderError, Entry, Plan, changed_line, file_change, latin
 
 FILES = ("/boot/firmware/cmdline.txt", "/boot/cmdline.txt")
@@ -53,22 +53,17 @@ class RaspberryPi(BootLoader):
         if self.host.exists(PACKAGE):
             extra = self.host.read(EXTRA)
             before = _first_line(latin(extra or b""))
-            generated = parse(old.replace(f" {before}", "", 1) if before else old)
+            generated = _without(parse(old), parse(before))
             wanted = [one for one in parameters if not one.present or not satisfied(generated, [one])]
             line = changed_line(before, wanted)
             rest = latin(extra or b"\n")[len(before) :]
-            files += file_change(EXTRA, extra, None if not line and rest == "\n" else line + rest)
-            after += [Entry(FUTURE, line, tuple(wanted))] if line or extra is not None else []
-            back = [str(one) for one in wanted if not satisfied(generated, [one]) and not one.present]
-            if back and files:
-                notes = (f"the package raspi-firmware adds {', '.join(back)} again with the next kernel",)
+            text_of_extra = None if not line and rest == "\n" else line + rest
+            files += file_change(EXTRA, extra, text_of_extra)
+            after += [] if text_of_extra is None else [Entry(FUTURE, line, tuple(wanted))]
+            same = [word.text for word in generated.words if any(_is_against(one, word) for one in wanted)]
+            if same and files:
+                notes = (f"the package raspi-firmware adds {', '.join(same)} again with the next kernel",)
         return Plan(files=files, after=tuple(after), notes=notes)
-
-    def verify(self, plan: Plan, parameters: t.Sequence[Parameter]) -> list[str]:
-        """As for every boot loader; a settings file that became empty is gone."""
-        gone = any(change.path == EXTRA and change.after is None for change in plan.files)
-        after = tuple(entry for entry in plan.after if not (gone and entry.id == FUTURE))
-        return super().verify(Plan(after=after), parameters)
 
     def _path(self) -> str | None:
         return next(
@@ -88,6 +83,23 @@ class RaspberryPi(BootLoader):
         if not _first_line(text).strip():
             raise BootLoaderError(f"the first line of {path} is empty: the firmware would hand on nothing")
         return path, text
+
+
+def _without(line: CommandLine, part: CommandLine) -> CommandLine:
+    """The line without the words of a part of it, each once, the last one first."""
+    words = list(line.words)
+    for gone in part.words:
+        numbers = [number for number, word in enumerate(words) if word.text == gone.text]
+        if numbers:
+            del words[numbers[-1]]
+    return CommandLine(tuple(words))
+
+
+def _is_against(parameter: Parameter, word: Word) -> bool:
+    """Whether a word is one that the declared parameter allows nowhere."""
+    if word.key != parameter.key:
+        return False
+    return parameter.unique if parameter.present else parameter.value in (None, word.value)
 
 
 def _first_line(text: str) -> str:

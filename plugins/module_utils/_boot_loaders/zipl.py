@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-# zipl.conf(5): a value stands bare or within one kind of quotes, and there is no escape. Entry files (Boot Loader
-# Specification) have the text as it stands.
+# zipl.conf(5): a value stands bare or within one kind of quotes, and there is no escape. A bare one goes on to the end
+# of its row, quotes within it included; only its first character may not be one. Entry files (Boot Loader
+# Specification) have the text as it stands. At the boot, zipl fills ${NAME} in from its environment block
+# (zipl-editenv(8)).
 import re
 import typing as t
 
@@ -17,7 +19,7 @@ from .interface import BootLoader, BootLoaderError, Command, Entry, FileChange, 
 from .systemd_boot import options_of, with_options
 
 CONFIGURATION = "/etc/zipl.conf"
-_ROW = re.compile(r"(?m)^[ \t]*(?:\[([^\]\n]+)\]|(parameters[ \t]*=[ \t]*)([^\n]*?))[ \t]*$")
+_ROW = re.compile(r"(?m)^[ \t]*(?:\[([^\]\n]+)\]|(parameters|parmfile|image)[ \t]*=[ \t]*([^\n]*?))[ \t]*$")
 
 
 class Zipl(BootLoader):
@@ -43,11 +45,14 @@ class Zipl(BootLoader):
         content = self.host.read(CONFIGURATION) or b""
         text = latin(content)
         after: list[Entry] = []
+        for parameter in parameters:
+            if parameter.present and "${" in str(parameter):
+                raise CommandLineError(f"{str(parameter)!r}: zipl fills ${{NAME}} in at the boot, and nothing stops it")
         for name, value, (first, last) in reversed(_sections(text)):
             new = changed_line(_unquoted(value), parameters)
             after.insert(0, Entry(name, new))
             if new != _unquoted(value):
-                text = text[:first] + _quoted(new) + text[last:]
+                text = text[:first] + _quoted(new, bare=value[:1] not in ("", '"', "'")) + text[last:]
         files: list[FileChange] = [*file_change(CONFIGURATION, content, text)]
         for path in esp.entries(self.host):
             old = latin(self.host.read(path) or b"")
@@ -66,25 +71,45 @@ class Zipl(BootLoader):
 
 
 def _sections(text: str) -> list[tuple[str, str, tuple[int, int]]]:
+    """Name, value as it is written, and its place, of each line of parameters."""
     found, section = [], ""
+    rows: dict[str, set[str]] = {}
     for row in _ROW.finditer(text):
         if row.group(1):
             section = row.group(1)
-        else:
+            continue
+        rows.setdefault(section, set()).add(row.group(2))
+        if row.group(2) == "parameters":
             found.append((section, row.group(3), row.span(3)))
+    for name, keywords in rows.items():
+        if "parmfile" in keywords or keywords == {"image"}:
+            raise BootLoaderError(
+                f"the section {name} of {CONFIGURATION} has "
+                f"{'a parmfile' if 'parmfile' in keywords else 'no parameters'}: write its whole line as parameters = "
+                '"..." first'
+            )
     return found
 
 
 def _unquoted(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
-
-
-def _quoted(line: str) -> str:
-    if '"' not in line:
-        return f'"{line}"'
-    if "'" in line:
-        raise CommandLineError(
-            f"{line!r} has both kinds of quotes: {CONFIGURATION} has no way to say that (a value with spaces needs "
-            "double quotes)"
+    if value[:1] not in ("'", '"'):
+        return value
+    if len(value) < 2 or value.find(value[0], 1) != len(value) - 1:
+        raise BootLoaderError(
+            f"{CONFIGURATION} has a value that zipl does not take, since it begins with a quote that is closed before "
+            f"its end or not at all: {value!r}"
         )
-    return f"'{line}'"
+    return value[1:-1]
+
+
+def _quoted(line: str, *, bare: bool) -> str:
+    """A line as a value. What stands bare stays so; quotes are changed where the line has the same ones."""
+    quotes = [quote for quote in "\"'" if quote not in line]
+    begins_with_quote = line.strip()[:1] in ("", '"', "'")
+    if quotes and (not bare or begins_with_quote):
+        return f"{quotes[0]}{line}{quotes[0]}"
+    if begins_with_quote:
+        raise CommandLineError(
+            f"{line!r} begins with a quote and has both kinds of them: {CONFIGURATION} has no way to say that"
+        )
+    return line.strip()

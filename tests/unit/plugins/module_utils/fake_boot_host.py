@@ -5,7 +5,7 @@
 """A host below a folder of the test: real files, a real shell, and imitations of the boot loaders' programs.
 
 An imitation does what its package's program does with the same files; each one names it. The real programs run in the
-scenario boot_loaders.
+scenario boot_loaders and in tests/boot_tools.
 """
 
 from __future__ import annotations

@@ -343,7 +343,22 @@ WRONG = [
     ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "args = []\n"), A, "no plain list"),
     ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "kargs = [1]\n"), A, "no plain list"),
     ("zipl", _put("/etc/zipl.conf", "[defaultboot]\n"), A, "no section with parameters"),
-    ("zipl", _edit("/etc/zipl.conf", '"root=/dev/dasda1 ro"', '"b=\'"'), Parameter("a", "x y"), "both kinds of quotes"),
+    (
+        "zipl",
+        _edit("/etc/zipl.conf", '"root=/dev/dasda1 ro"', "'\"a b\" c'"),
+        Parameter("a", "x'y"),
+        "begins with a quote",
+    ),
+    ("zipl", None, Parameter("a", "${x}"), "zipl fills"),
+    ("zipl", _edit("/etc/zipl.conf", '"root=/dev/dasda1 ro"', '"a b"=1 ro'), A, "a value that zipl does not take"),
+    ("zipl", _edit("/etc/zipl.conf", 'dasda1 ro"', "dasda1 ro"), A, "a value that zipl does not take"),
+    ("zipl", _edit("/etc/zipl.conf", "parameters", "parmfile"), A, "linux of .* has a parmfile"),
+    ("zipl", _edit("/etc/zipl.conf", "image", "parmfile = /p\nimage"), A, "linux of .* has a parmfile"),
+    ("zipl", _edit("/etc/zipl.conf", "parameters", "#parameters"), A, "linux of .* has no parameters"),
+    ("rpm-ostree", None, Parameter("a", "$x"), "GRUB fills variables in"),
+    ("rpm-ostree", None, Parameter("a", "x'y"), "no quoting gets this value through GRUB"),
+    ("bootc", None, Parameter("a", "x\\y"), "no quoting gets this value through GRUB"),
+    ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "kargs = []\nmatch-architectures = ['x']\n"), A, "no plain list"),
 ]
 
 
@@ -475,3 +490,81 @@ def test_sections_of_a_pe_file():
     assert section(uki("ro"), ".initrd") is None
     with pytest.raises(PeError, match="cut off"):
         section(uki("ro")[:-512], ".cmdline")
+
+
+@pytest.mark.parametrize(
+    ("value", "after"),
+    [
+        pytest.param("ro", """ro a="x y" b=it's""", id="bare stays bare"),
+        pytest.param('"ro"', """ro a="x y" b=it's""", id="both kinds of quotes in a line that had one"),
+    ],
+)
+def test_zipl_has_bare_values_with_any_quotes(value, after, tmp_path):
+    host = MACHINES["zipl"](tmp_path)
+    text = host.text("/etc/zipl.conf").replace('"root=/dev/dasda1 ro"', value)
+    host.put("/etc/zipl.conf", text)
+    run(choose(host, "auto")[0], [Parameter("a", "x y"), Parameter("b", "it's")], check_mode=False)
+    assert host.text("/etc/zipl.conf") == text.replace(value, after)
+
+
+def test_zipl_sections_without_a_kernel_have_no_line(tmp_path):
+    host = MACHINES["zipl"](tmp_path)
+    host.put("/etc/zipl.conf", f"{host.text('/etc/zipl.conf')}[dump]\ntarget = /boot\ndumpto = /dev/dasdb1\n")
+    assert [entry.id for entry in choose(host, "auto")[0].read()] == ["linux"]
+
+
+def test_raspi_firmware_knows_what_it_added_by_whole_words(tmp_path):
+    """ "a" is the package's extra word; " a" is also how "a.b=1" begins."""
+    host = MACHINES["raspberry-pi of Debian"](tmp_path)
+    host.put("/boot/firmware/cmdline.txt", "console=tty1 a.b=1 rootwait a\n")
+    host.put("/etc/default/raspi-extra-cmdline", "a\n")
+    machine = choose(host, "auto")[0]
+    assert not run(machine, [Parameter("a"), Parameter("a.b", "1")], check_mode=False).changed
+
+
+def test_raspi_firmware_has_no_entry_for_a_file_that_goes(tmp_path):
+    machine = machine_of("raspberry-pi of Debian", tmp_path)
+    run(machine, [A], check_mode=False)
+    foretold = run(machine, [Parameter("a", present=False)], check_mode=True)
+    assert lines(run(machine, [Parameter("a", present=False)], check_mode=False)) == lines(foretold)
+
+
+def test_raspi_firmware_says_what_it_writes_again(tmp_path):
+    machine = machine_of("raspberry-pi of Debian", tmp_path)
+    assert run(machine, [Parameter("cma", "128M")], check_mode=False).notes == (
+        "the package raspi-firmware adds cma=64M again with the next kernel",
+    )
+
+
+def test_rpm_ostree_quotes_for_grub_what_stands_there_unquoted(tmp_path):
+    host = MACHINES["rpm-ostree"](tmp_path)
+    host.put("/kargs", "rw\nnetconsole=a;b\nconsole=tty0\nconsole=x;y\nother=c;d")
+    parameters = [Parameter("netconsole", "a;b"), Parameter("console", "x;y", unique=False), Parameter("odd;name")]
+    outcome = run(choose(host, "auto")[0], parameters, check_mode=False)
+    assert host.text("/kargs").split("\n") == [
+        *("rw", "console=tty0", "other=c;d"),
+        *('netconsole="a;b"', 'console="x;y"', '"odd;name"'),
+    ]
+    assert outcome.notes == ("GRUB, if it boots this host, ends the line at the unquoted other=c;d",)
+    assert not run(choose(host, "auto")[0], parameters, check_mode=False).changed
+
+
+def test_bootc_quotes_for_grub(tmp_path):
+    host = MACHINES["bootc"](tmp_path)
+    run(choose(host, "auto")[0], ONE, check_mode=False)
+    words = '["netconsole=\\"+@/eth0,@192.0.2.1/;+@/eth0,@192.0.2.2/\\""]'
+    assert host.text("/usr/lib/bootc/kargs.d/90-fleet-netconsole.toml") == f"kargs = {words}\n"
+
+
+@pytest.mark.parametrize(("machine", "name"), [("x86_64", "x86_64"), ("ppc64le", "powerpc64"), ("s390x", "s390x")])
+def test_bootc_leaves_the_files_of_other_machines_out(machine, name, tmp_path, monkeypatch):
+    host = MACHINES["bootc"](tmp_path)
+    host.remove("/usr/lib/bootc/kargs.d/10-base.toml")
+    for number, other in enumerate((name, "other")):
+        path = f"/usr/lib/bootc/kargs.d/{number}.toml"
+        host.put(path, f'kargs = ["a={number}"]\nmatch-architectures = ["riscv64", "{other}"]\n')
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "host", "6", "1", machine)))
+    loader = choose(host, "auto")[0]
+    assert [entry.line for entry in loader.read()] == ["a=0"]
+    run(loader, [Parameter("a", present=False)], check_mode=False)
+    assert host.text("/usr/lib/bootc/kargs.d/1.toml").startswith('kargs = ["a=1"]\n')
