@@ -277,8 +277,8 @@ def arrived(path: Path, run_name: str) -> int:
 
 
 def away(store: str) -> Counts:
-    """Outputs whose far side goes away for a minute: RELP, Redis, journal and program get every message, TCP all but what
-    was on its way when the connection ended."""
+    """Outputs whose far side goes away for a minute: RELP, Redis, journal and program get every message, TCP all but
+    what was on its way when the connection ended."""
     central(True)
     time.sleep(2.0)
     load = Load(store, messages=33000, rate=500, sources=20)
