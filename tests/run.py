@@ -51,7 +51,6 @@ TEST: dict[str, Stage] = {
     "unit": run_units,
     "sanity": run_sanity,
     "containers": run_containers,
-    "boot": run_boot_loader,
     "machines": run_machines,
 }
 BESIDE = "machines"
