@@ -45,5 +45,8 @@ def random_parameters(count: int, *, without: str) -> list[Parameter]:
     generator = random.Random(2026)
     alphabet = [sign for sign in string.ascii_letters + string.digits + string.punctuation + " " if sign not in without]
     alphabet.remove('"')
-    values = ("".join(generator.choice(alphabet) for _count in range(generator.randrange(1, 30))) for _ in range(count))
-    return [Parameter(f"p{number}", value) for number, value in enumerate(values)]
+    lengths = [generator.randrange(1, 30) for _number in range(count)]
+    return [
+        Parameter(f"p{number}", "".join(generator.choice(alphabet) for _sign in range(length)))
+        for number, length in enumerate(lengths)
+    ]
