@@ -11,6 +11,7 @@ a failure or Ctrl-C. What counts is every assert of a scenario, for each host (t
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,12 +109,14 @@ def _run_scenario(
     proofs.unlink(missing_ok=True)
     proofs.parent.mkdir(parents=True, exist_ok=True)
     proofs.touch()
+    home = CHECKOUT / ".cache" / f"ansible-{name}"  # Molecule's notes, too: two scenarios may run at once
+    shutil.rmtree(home / "tmp", ignore_errors=True)  # those of a run that was cut off
     installation = install(BUILD / "scenarios" / title)
     environment = clean_environment(
         ANSIBLE_CALLBACKS_ENABLED="proofs",
         ANSIBLE_CALLBACK_PLUGINS=str(CHECKOUT / "tests" / "callback"),
         ANSIBLE_COLLECTIONS_PATH=str(installation.collections_path),
-        ANSIBLE_HOME=str(CHECKOUT / ".cache" / f"ansible-{name}"),  # Molecule's notes: two scenarios may run at once
+        ANSIBLE_HOME=str(home),
         # Not the demo's lab: a demo that is up stays up. And short: sockets are below it.
         FLEET_NETCONSOLE_LAB=os.environ.get("FLEET_NETCONSOLE_LAB", str(CHECKOUT / ".lab-test" / name[:4])),
         FLEET_NETCONSOLE_GUESTS=" ".join(guests),
