@@ -51,6 +51,7 @@ TEST: dict[str, Stage] = {
     "unit": run_units,
     "sanity": run_sanity,
     "containers": run_containers,
+    "boot": run_boot_loader,
     "machines": run_machines,
 }
 BESIDE = "machines"
@@ -62,7 +63,11 @@ NICENESS = 10
 PLANS: dict[str, dict[str, Stage]] = {
     "check": CHECK,
     "test": TEST,
-    "receiver": {"load": run_receiver_load, "debian12": partial(run_containers, "box2")},
+    "receiver": {
+        "load": run_receiver_load,
+        "debian12": partial(run_containers, "box2"),
+        "debian11": partial(run_containers, "box3"),
+    },
     "bench": {"receiver": run_receiver_bench},
     "kernels": {"senders": partial(run_senders, *SENDERS)},
     "kernel": {kernel: partial(run_senders, kernel) for kernel in SENDERS},

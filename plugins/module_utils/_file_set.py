@@ -20,7 +20,10 @@ CACHE = "__pycache__"
 
 
 class FileSetError(Exception):
-    """A file cannot be as it was declared; the message says which one and why. Those before it are in place."""
+    """A file cannot be as it was declared; the message says which one and why.
+
+    What is seen beforehand leaves all as it was. If only writing shows it, those before it are in place.
+    """
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,21 @@ class Host:
         os.chown(path, *account)
         os.chmod(path, place.mode)
 
+    def notes(self, path: str) -> list[str]:
+        """The lines of a file, none if there is no such file."""
+        try:
+            with open(path, encoding="utf-8") as stream:
+                return stream.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def note(self, path: str, lines: Sequence[str]) -> None:
+        """Have a file of these lines, that only root reads; no lines, no file."""
+        if not lines:
+            return self.remove(path)
+        content = "".join(f"{line}\n" for line in lines).encode()
+        self.put(Place(path, "root", "root", 0o600, content), (os.getuid(), os.getgid()))
+
     def names(self, folder: str) -> list[str]:
         try:
             return sorted(os.listdir(folder))
@@ -135,14 +153,45 @@ class Host:
             os.unlink(path)
 
 
-def bring(places: Sequence[Place], *, exclusive: Sequence[str], host: Host, dry_run: bool) -> Outcome:
-    """Have these places, in this order, and in the exclusive directories nothing else. Raises FileSetError."""
-    outcome = Outcome()
-    for place in places:
+@dataclass(frozen=True)
+class Step:
+    """A place that is not as it shall be. Account is None where check mode does not know the numbers yet."""
+
+    place: Place
+    found: Found | None
+    account: tuple[int, int] | None
+
+    @property
+    def wanted(self) -> Found | None:
+        return None if self.account is None else Found(*self.account, self.place.mode, self.place.content)
+
+
+def bring(
+    places: Sequence[Place], *, exclusive: Sequence[str], host: Host, dry_run: bool, pending: str | None = None
+) -> Outcome:
+    """Have these places, in this order, and in the exclusive directories nothing else. Raises FileSetError.
+
+    ``pending`` is a file of paths, one in a line: before anything is written, what will be is added to it. What it names
+    already counts as written again, because nobody has acted on it.
+    """
+    steps = [step for place in places for step in [_compare(place, host, dry_run)] if step is not None]
+    to_write = [step.place.path for step in steps]
+    noted = [] if pending is None else host.notes(pending)
+    outcome = Outcome(
+        written=[place.path for place in places if place.path in to_write or place.path in noted],
+        diff=[_difference(step) for step in steps],
+    )
+    if pending is not None and not dry_run and to_write:
+        host.note(pending, [*noted, *to_write])
+    for number, step in enumerate(steps):
+        if dry_run or step.account is None:
+            continue
         try:
-            _bring(place, host, dry_run, outcome)
-        except OSError as error:
-            raise FileSetError(f"{place.path}: {error.strerror}") from error
+            _write(step, step.account, host)
+        except FileSetError:
+            if pending is not None:  # this one and those after it are as they were
+                host.note(pending, [*noted, *to_write[:number]])
+            raise
     declared = {place.path for place in places}
     for folder in exclusive:
         for name in host.names(folder):
@@ -154,8 +203,12 @@ def bring(places: Sequence[Place], *, exclusive: Sequence[str], host: Host, dry_
     return outcome
 
 
-def _bring(place: Place, host: Host, dry_run: bool, outcome: Outcome) -> None:
-    found = host.find(place.path)
+def _compare(place: Place, host: Host, dry_run: bool) -> Step | None:
+    """What has to be done to this place, if anything."""
+    try:
+        found = host.find(place.path)
+    except OSError as error:
+        raise FileSetError(f"{place.path}: {error.strerror}") from error
     if found is not None and (found.content is None) != place.directory:
         raise FileSetError(
             f"{place.path} is a {'directory' if found.content is None else 'file'}: move it out of the way"
@@ -166,21 +219,24 @@ def _bring(place: Place, host: Host, dry_run: bool, outcome: Outcome) -> None:
         if not dry_run:
             raise FileSetError(f"{place.path}: there is no user {place.owner} with a group {place.group}") from None
         account = None  # what this run would have made before
-    wanted = None if account is None else Found(*account, place.mode, place.content)
-    if found is not None and found == wanted:
-        return
-    outcome.written.append(place.path)
-    outcome.diff.append(_difference(place, found, wanted))
-    if dry_run or account is None:
-        return
-    if found is not None and found.content == place.content:
-        host.mark(place.path, place, account)
-    else:
-        host.put(place, account)
+    step = Step(place, found, account)
+    return None if found is not None and found == step.wanted else step
 
 
-def _difference(place: Place, found: Found | None, wanted: Found | None) -> dict[str, str]:
+def _write(step: Step, account: tuple[int, int], host: Host) -> None:
+    place = step.place
+    try:
+        if step.found is not None and step.found.content == place.content:
+            host.mark(place.path, place, account)
+        else:
+            host.put(place, account)
+    except OSError as error:
+        raise FileSetError(f"{place.path}: {error.strerror}") from error
+
+
+def _difference(step: Step) -> dict[str, str]:
     """Before and after, as Ansible shows it: content, or where that is the same, who may do what."""
+    place, found, wanted = step.place, step.found, step.wanted
     if place.directory or (found is not None and found.content == place.content):
         return {
             "before": "" if found is None else f"{found.owner}:{found.group} {found.mode:04o}\n",

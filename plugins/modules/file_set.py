@@ -96,6 +96,14 @@ options:
     type: list
     elements: path
     default: []
+  pending:
+    description:
+      - A file in which the module notes what it is about to write, before it does so. What an earlier run has noted there
+        is in RV(written) again, and RV(ignore:changed) is V(true), until somebody removes the file.
+      - For a task that acts on RV(written), such as a restart. If the play ends between the two, the next run finds
+        the files as declared, and without this would never restart the service.
+      - A place in C(/run) is right for services - after a reboot, they run with the new files anyway.
+    type: path
 """
 
 EXAMPLES = r"""
@@ -110,6 +118,7 @@ EXAMPLES = r"""
         content: "{{ lookup('ansible.builtin.template', 'example.conf.j2') }}"
         mode: "0640"
     exclusive: [/etc/example]
+    pending: /run/example.pending
   register: example_files
 
 - name: Restart it for the new configuration
@@ -117,11 +126,17 @@ EXAMPLES = r"""
     name: example.service
     state: restarted
   when: "'/etc/example/example.conf' in example_files.written"
+
+- name: Note that it runs with them
+  ansible.builtin.file:
+    path: /run/example.pending
+    state: absent
+  when: example_files.written | length > 0
 """
 
 RETURN = r"""
 written:
-  description: Paths whose content, owner or permissions were changed, in the order given.
+  description: Paths whose content, owner or permissions were changed, now or as O(pending) says, in the order given.
   returned: success
   type: list
   elements: str
@@ -172,6 +187,7 @@ def main() -> None:
             "directories": {"type": "list", "elements": "dict", "default": [], "options": directory},
             "files": {"type": "list", "elements": "dict", "default": [], "options": file},
             "exclusive": {"type": "list", "elements": "path", "default": []},
+            "pending": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -191,6 +207,7 @@ def main() -> None:
             exclusive=module.params["exclusive"],
             host=Host(move, run),
             dry_run=module.check_mode,
+            pending=module.params["pending"],
         )
     except FileSetError as error:
         module.fail_json(msg=str(error))

@@ -10,7 +10,7 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -31,8 +31,8 @@ def run(command: str) -> tuple[int, str]:
 class OwnHost(Host):
     """A host where "us" is the account that runs the tests, and no other."""
 
-    def __init__(self) -> None:
-        super().__init__(run=run)
+    def __init__(self, move: Callable[[str, str], None] = os.replace) -> None:
+        super().__init__(move, run)
 
     def account(self, owner: str, group: str) -> tuple[int, int]:
         if (owner, group) != ("us", "us"):
@@ -52,8 +52,16 @@ def place(path: Path, content: str | None = None, **other: Any) -> Place:
     return Place(path=str(path), content=None if content is None else content.encode(), **values)
 
 
-def have(*places: Place, exclusive: Path | None = None, dry_run: bool = False) -> Outcome:
-    return bring(places, exclusive=[] if exclusive is None else [str(exclusive)], host=OwnHost(), dry_run=dry_run)
+def have(
+    *places: Place, exclusive: Path | None = None, dry_run: bool = False, pending: Path | None = None
+) -> Outcome:
+    return bring(
+        places,
+        exclusive=[] if exclusive is None else [str(exclusive)],
+        host=OwnHost(),
+        dry_run=dry_run,
+        pending=None if pending is None else str(pending),
+    )
 
 
 def listing(root: Path) -> list[str]:
@@ -143,3 +151,46 @@ def test_what_cannot_be_is_named(root: Path, wrong: dict[str, str], words: str) 
     with pytest.raises(FileSetError, match=words):
         have(place(root / values.pop("path"), "1\n", **values))
     assert listing(root) == ["file", "folder", "link"]
+
+
+def test_what_nobody_has_acted_on_is_written_again(root: Path) -> None:
+    pending = root / "pending"
+    places = (place(root / "a", "1\n"), place(root / "b", "2\n"))
+    assert have(*places, pending=pending).written == [str(root / "a"), str(root / "b")]
+    again = have(*places, pending=pending)
+    assert (again.written, again.changed, again.diff) == ([str(root / "a"), str(root / "b")], True, [])
+    assert have(*places, pending=pending, dry_run=True) == again
+    pending.unlink()
+    assert not have(*places, pending=pending).changed
+    assert listing(root) == ["a", "b"]
+
+
+def test_it_is_noted_before_the_first_file_is_written(root: Path) -> None:
+    pending = root / "pending"
+
+    def cut_off(source: str, destination: str) -> None:
+        if destination != str(pending):
+            raise KeyboardInterrupt
+        os.replace(source, destination)
+
+    places = (place(root / "a", "1\n"), place(root / "b", "2\n"))
+    with pytest.raises(KeyboardInterrupt):
+        bring(places, exclusive=[], host=OwnHost(cut_off), dry_run=False, pending=str(pending))
+    assert pending.read_text() == f"{root / 'a'}\n{root / 'b'}\n"
+    assert listing(root) == ["pending"]
+
+
+def test_a_refusal_leaves_only_what_was_written_pending(root: Path) -> None:
+    pending = root / "pending"
+    refused = place(root / "b", "bad\n", validate="grep -c good %s")
+    with pytest.raises(FileSetError):
+        have(refused, pending=pending)
+    assert listing(root) == []
+    with pytest.raises(FileSetError):
+        have(place(root / "a", "1\n"), refused, pending=pending)
+    assert pending.read_text() == f"{root / 'a'}\n"
+
+
+def test_check_mode_notes_nothing(root: Path) -> None:
+    have(place(root / "a", "1\n"), pending=root / "pending", dry_run=True)
+    assert listing(root) == []
