@@ -63,11 +63,7 @@ NICENESS = 10
 PLANS: dict[str, dict[str, Stage]] = {
     "check": CHECK,
     "test": TEST,
-    "receiver": {
-        "load": run_receiver_load,
-        "debian12": partial(run_containers, "box2"),
-        "debian11": partial(run_containers, "box3"),
-    },
+    "receiver": {"load": run_receiver_load, "debian12": partial(run_containers, "box2")},
     "bench": {"receiver": run_receiver_bench},
     "kernels": {"senders": partial(run_senders, *SENDERS)},
     "kernel": {kernel: partial(run_senders, kernel) for kernel in SENDERS},

@@ -132,7 +132,6 @@ GUESTS: dict[str, Guest] = {
         *(_booted_by(loader, number) for number, loader in enumerate(LOADERS, start=31)),
         Container("box1", "trixie", groups=("lab_receivers",)),
         Container("box2", "bookworm", groups=("lab_receivers",)),
-        Container("box3", "bullseye", groups=("lab_receivers",)),
     )
 }
 

@@ -66,7 +66,7 @@ ARCHIVE: dict[str, tuple[str, ...]] = {
 }
 """What a role may install: lies in the guest as an archive of its own, because a guest has no way out."""
 
-MISSING = {("bookworm", "netconsd"), ("bullseye", "netconsd")}
+MISSING = {("bookworm", "netconsd")}
 """Which of these a suite does not have."""
 
 LEFT_OUT = (
