@@ -134,10 +134,11 @@ class Host:
 
     def note(self, path: str, lines: Sequence[str]) -> None:
         """Have a file of these lines, that only root reads; no lines, no file."""
-        if not lines:
-            return self.remove(path)
-        content = "".join(f"{line}\n" for line in lines).encode()
-        self.put(Place(path, "root", "root", 0o600, content), (os.getuid(), os.getgid()))
+        if lines:
+            content = "".join(f"{line}\n" for line in lines).encode()
+            self.put(Place(path, "root", "root", 0o600, content), (os.getuid(), os.getgid()))
+        else:
+            self.remove(path)
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -171,8 +172,8 @@ def bring(
 ) -> Outcome:
     """Have these places, in this order, and in the exclusive directories nothing else. Raises FileSetError.
 
-    ``pending`` is a file of paths, one in a line: before anything is written, what will be is added to it. What it names
-    already counts as written again, because nobody has acted on it.
+    ``pending`` is a file of paths, one in a line: before anything is written, what will be is added to it. What it
+    names already counts as written again, because nobody has acted on it.
     """
     steps = [step for place in places for step in [_compare(place, host, dry_run)] if step is not None]
     to_write = [step.place.path for step in steps]

@@ -98,8 +98,8 @@ options:
     default: []
   pending:
     description:
-      - A file in which the module notes what it is about to write, before it does so. What an earlier run has noted there
-        is in RV(written) again, and RV(ignore:changed) is V(true), until somebody removes the file.
+      - A file in which the module notes what it is about to write, before it does so. What an earlier run has noted
+        there is in RV(written) again, and RV(ignore:changed) is V(true), until somebody removes the file.
       - For a task that acts on RV(written), such as a restart. If the play ends between the two, the next run finds
         the files as declared, and without this would never restart the service.
       - A place in C(/run) is right for services - after a reboot, they run with the new files anyway.
