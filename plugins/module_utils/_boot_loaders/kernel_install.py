@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 # Without the file, kernel-install (90-loaderentry.install, 60-ukify.install) takes /usr/lib/kernel/cmdline, and without
-# that the running kernel's line. Runs of white space become one blank, also within quotes.
+# that the running kernel's line. Runs of white space become one blank, also within quotes. White space is that of the
+# shell: str.split() and str.splitlines() would take bytes of UTF-8 letters for some.
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -20,6 +22,8 @@ FILE = "/etc/kernel/cmdline"
 MADE = "/etc/kernel/cmdline.made-by-fleet-netconsole"  # holds the line that FILE was made from
 _FALLBACK = "/usr/lib/kernel/cmdline"
 _RUNNING = "/proc/cmdline"
+_ROW = re.compile(r"[^\n]*\n|[^\n]+")
+_BLANKS = re.compile(r"[ \t\r\n]+")
 _NOT_KEPT = ("BOOT_IMAGE", "initrd", "systemd.machine_id")
 
 
@@ -86,11 +90,13 @@ def change_line(
 
 def _changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
     """Lines that are comments, and the line ends, stay."""
-    rows = text.splitlines(keepends=True)
+    rows = _ROW.findall(text)
     for parameter in parameters:
         if satisfied(parse(_one_line("".join(rows))), [parameter]):
             continue
-        numbers = [number for number, row in enumerate(rows) if row.strip() and not _is_comment(row)] or [len(rows)]
+        numbers = [number for number, row in enumerate(rows) if _BLANKS.sub("", row) and not _is_comment(row)] or [
+            len(rows)
+        ]
         if numbers[0] == len(rows):
             rows.append("\n")
         elsewhere = Parameter(parameter.name, None if parameter.present else parameter.value, present=False)
@@ -105,11 +111,11 @@ def _changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
 
 def _one_line(text: str) -> str:
     """As 90-loaderentry.install reads it."""
-    return " ".join(" ".join(row for row in text.splitlines() if not _is_comment(row)).split())
+    return _BLANKS.sub(" ", "".join(row for row in _ROW.findall(text) if not _is_comment(row))).strip(" ")
 
 
 def _is_comment(row: str) -> bool:
-    return row.lstrip().startswith("#")
+    return row.lstrip(" \t").startswith("#")
 
 
 def _kept(line: str) -> str:

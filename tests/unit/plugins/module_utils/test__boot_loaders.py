@@ -467,6 +467,24 @@ def test_kernel_install_without_a_file_gets_one_that_goes_again(tmp_path):
     assert "before the next reboot" in outcome.notes[0]
 
 
+def test_letters_of_utf_8_split_no_row(tmp_path):
+    """One of their bytes is the line end U+0085 or the blank U+00A0 in Latin-1."""
+    letters = (
+        "\N{GREEK CAPITAL LETTER EPSILON}\N{LATIN CAPITAL LETTER A WITH RING ABOVE}\N{LATIN SMALL LETTER A WITH GRAVE}"
+    )
+    grub = MACHINES["grub"](tmp_path / "grub")
+    text = grub.text("/boot/grub/grub.cfg").replace("with ", f"{letters} ".encode().decode("latin-1"))
+    grub.put("/boot/grub/grub.cfg", text)
+    assert len(choose(grub, "auto")[0].read()) == 2 * len(KERNELS) + 2
+
+    systemd = MACHINES["systemd-boot"](tmp_path / "systemd-boot")
+    line = f"root=/dev/vda2 ro label={letters} quiet".encode()
+    systemd.put("/etc/kernel/cmdline", b"# " + letters.encode() + b"\n" + line + b"\n")
+    assert choose(systemd, "auto")[0].read()[-1].line == line.decode("latin-1")
+    run(choose(systemd, "auto")[0], [A], check_mode=False)
+    assert systemd.read("/etc/kernel/cmdline").splitlines()[1:] == [line + b" a=1"]
+
+
 def test_links_are_followed_within_the_root(tmp_path):
     host = MACHINES["raspberry-pi"](tmp_path)
     os.rename(host.real("/boot/firmware"), host.real("/boot/real"))
