@@ -59,37 +59,8 @@ def read_line(host: Host) -> str | None:
     return None if content is None else _one_line(latin(content))
 
 
-def change_line(
-    host: Host, parameters: t.Sequence[Parameter], *, template: str, needed: bool, keep: bool = False
-) -> Future:
-    """The line with the declared parameters.
-
-    Where there is no file, it is made from template (an entry's line) if needed, or if the running kernel does not have
-    a parameter that is to be present. Without keep, it goes again as soon as it says what it was made from.
-    """
-    content = host.read(FILE)
-    if content is None:
-        fallback = read_line(host)
-        if fallback is None and not needed and _running_has(host, parameters):
-            return Future(None)
-        base = fallback if fallback is not None else _kept(template)
-        line = changed_line(base, parameters)
-        if fallback is not None and line == fallback:
-            return Future(line)
-        made = FileChange(MADE, host.read(MADE), f"{base}\n".encode("latin-1"))
-        return Future(line, (*file_change(FILE, None, f"{line}\n"), made))
-    text = latin(content)
-    new = _changed_text(text, parameters)
-    made_from = host.read(MADE)
-    if not keep and made_from is not None and new != text and _one_line(new) == _one_line(latin(made_from)):
-        files = (FileChange(FILE, content, None), FileChange(MADE, made_from, None))
-        note = "a kernel that is installed before the next reboot takes over the running kernel's parameters"
-        return Future(None, files, (note,)) if host.read(_FALLBACK) is None else Future(_one_line(new), files)
-    return Future(_one_line(new), file_change(FILE, content, new))
-
-
-def _changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
-    """Lines that are comments, and the line ends, stay."""
+def changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
+    """The file with the declared parameters. Lines that are comments, and the line ends, stay."""
     rows = _ROW.findall(text)
     for parameter in parameters:
         if satisfied(parse(_one_line("".join(rows))), [parameter]):
@@ -109,6 +80,42 @@ def _changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
     return "".join(rows)
 
 
+def change_line(
+    host: Host,
+    parameters: t.Sequence[Parameter],
+    *,
+    template: str,
+    needed: bool,
+    keep: bool = False,
+    change_text: t.Callable[[str, t.Sequence[Parameter]], str] = changed_text,
+) -> Future:
+    """The line with the declared parameters.
+
+    Where there is no file, it is made from template (an entry's line) if needed, or if the running kernel does not have
+    a parameter that is to be present. Without keep, it goes again as soon as it says what it was made from.
+    change_text: changes a text of the boot loader's language.
+    """
+    content = host.read(FILE)
+    if content is None:
+        fallback = read_line(host)
+        if fallback is None and not needed and _running_has(host, parameters):
+            return Future(None)
+        base = fallback if fallback is not None else _kept(template)
+        line = _one_line(change_text(base, parameters))
+        if fallback is not None and line == fallback:
+            return Future(line)
+        made = FileChange(MADE, host.read(MADE), f"{base}\n".encode("latin-1"))
+        return Future(line, (*file_change(FILE, None, f"{line}\n"), made))
+    text = latin(content)
+    new = change_text(text, parameters)
+    made_from = host.read(MADE)
+    if not keep and made_from is not None and new != text and _one_line(new) == _one_line(latin(made_from)):
+        files = (FileChange(FILE, content, None), FileChange(MADE, made_from, None))
+        note = "a kernel that is installed before the next reboot takes over the running kernel's parameters"
+        return Future(None, files, (note,)) if host.read(_FALLBACK) is None else Future(_one_line(new), files)
+    return Future(_one_line(new), file_change(FILE, content, new))
+
+
 def _one_line(text: str) -> str:
     """As 90-loaderentry.install reads it."""
     return _BLANKS.sub(" ", "".join(row for row in _ROW.findall(text) if not _is_comment(row))).strip(" ")
@@ -123,6 +130,6 @@ def _kept(line: str) -> str:
 
 
 def _running_has(host: Host, parameters: t.Sequence[Parameter]) -> bool:
+    wanted = [one for one in parameters if one.present]
     content = host.read(_RUNNING) if host.is_running else None
-    line = parse("" if content is None else latin(content))
-    return content is not None and satisfied(line, [one for one in parameters if one.present])
+    return not wanted or (content is not None and satisfied(parse(latin(content)), wanted))

@@ -295,6 +295,7 @@ def _edit(path, old, new):
 
 A = Parameter("a", "1")
 ENTRY = f"/boot/loader/entries/id-{KERNELS[0]}.conf"
+GRUBENV = "/boot/grub2/grubenv"
 ESP = "/boot/efi"
 IMAGE = f"{ESP}/EFI/Linux/token-{KERNELS[0]}.efi"
 WRONG = [
@@ -317,6 +318,12 @@ WRONG = [
     ("grub_bls", _edit(ENTRY, "rhgb", "rhgb;x"), A, "unquoted ';'"),
     ("grub_bls", _edit(ENTRY, "options", "#options"), A, "has 0 lines of options"),
     ("grub_bls", _edit(ENTRY, "linux /", "options b\nlinux /"), A, "has 2 lines of options"),
+    ("grub_bls", None, Parameter("a", "x  y"), "two blanks in a row"),
+    ("grub_bls", _put("/etc/kernel/cmdline", "root=1 a=x;y\n"), A, "/etc/kernel/cmdline: GRUB ends .* quote it first"),
+    ("grub_bls", _put("/etc/kernel/cmdline", "root=1 'a\n"), A, "/etc/kernel/cmdline: a quote is never closed"),
+    ("grub_bls", _put("/etc/kernel/cmdline", "root=1\nro\n"), A, "/etc/kernel/cmdline: GRUB ends .* quote it first"),
+    ("grub_bls", _edit(ENTRY, "rhgb", "'rhgb"), A, f"{ENTRY}: a quote is never closed"),
+    ("grub_bls of RHEL 8", _edit(GRUBENV, "ro quiet", "ro a=x;y"), A, f"{GRUBENV}: GRUB ends .* quote it first"),
     ("grub_bls of RHEL 8", None, Parameter("a", "x" * 1000), "would need"),
     ("systemd-boot", None, Parameter("a", "x  y"), "two blanks in a row"),
     ("systemd-boot", None, Parameter("a", "x\\ny"), "has a backslash: kernel-install"),
@@ -465,6 +472,35 @@ def test_kernel_install_without_a_file_gets_one_that_goes_again(tmp_path):
     outcome = run(machine, [Parameter("a", present=False)], check_mode=False)
     assert host.tree() == before
     assert "before the next reboot" in outcome.notes[0]
+
+
+@pytest.mark.parametrize("name", ["systemd-boot", "grub_bls"])
+def test_absent_makes_no_file_for_later_kernels(name, tmp_path):
+    host = MACHINES[name](tmp_path)
+    host.remove("/etc/kernel/cmdline")
+    before = host.tree()
+    assert not run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False).changed
+    assert host.tree() == before
+
+
+def test_grub_bls_without_a_file_for_later_kernels_gets_one_that_goes_again(tmp_path):
+    host = MACHINES["grub_bls"](tmp_path)
+    host.remove("/etc/kernel/cmdline")
+    before = host.tree()
+    machine = choose(host, "auto")[0]
+    outcome = run(machine, [Parameter("a", "x;y")], check_mode=False)
+    assert host.text("/etc/kernel/cmdline") == 'root=/dev/vda2 ro rhgb quiet a="x;y"\n'
+    assert ("kernels installed later", "root=/dev/vda2 ro rhgb quiet a=x;y") in lines(outcome)
+    assert not run(machine, [Parameter("a", "x;y")], check_mode=False).changed
+    outcome = run(machine, [Parameter("a", present=False)], check_mode=False)
+    assert host.tree() == before
+    assert "before the next reboot" in outcome.notes[0]
+
+
+def test_grub_bls_entries_with_kernelopts_need_no_file_for_later_kernels(tmp_path):
+    host = MACHINES["grub_bls of RHEL 8"](tmp_path)
+    assert run(choose(host, "auto")[0], [Parameter("a", "x  y")], check_mode=False).changed
+    assert not host.exists("/etc/kernel/cmdline")
 
 
 def test_letters_of_utf_8_split_no_row(tmp_path):
