@@ -244,7 +244,7 @@ def _result(module: AnsibleModule, parameters: list[Parameter]) -> dict[str, Any
         loader,
         parameters,
         check_mode=module.check_mode,
-        backup=module.backup_local if module.params["backup"] else None,
+        backup=module.params["backup"],
     )
     for note in outcome.notes:
         module.warn(note)

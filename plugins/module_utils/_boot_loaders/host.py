@@ -12,6 +12,7 @@ import fnmatch
 import os
 import stat
 import tempfile
+import time
 import typing as t
 
 from .._command import CompletedCommand, run_command
@@ -80,8 +81,11 @@ class Host:
                 return path
         return None
 
-    def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
-        """Replace a file atomically, keeping its owner and mode; missing folders are made. Raises HostError."""
+    def write(self, path: str, content: bytes, *, mode: int = 0o644, like: str | None = None) -> None:
+        """Replace a file atomically, keeping its owner and mode; missing folders are made. Raises HostError.
+
+        like: another file, whose owner and mode a new one gets; without it, the mode.
+        """
         real = self.real(path)
         temporary = ""
         try:
@@ -89,7 +93,7 @@ class Host:
             handle, temporary = tempfile.mkstemp(prefix=".fleet-netconsole.", dir=os.path.dirname(real))
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-                _keep_owner(file.fileno(), real, mode)
+                _keep_owner(file.fileno(), real if like is None else self.real(like), mode)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, real)
@@ -108,6 +112,12 @@ class Host:
             return
         except OSError as error:
             raise HostError(f"{path} cannot be removed: {_reason(error)}") from error
+
+    def keep_copy(self, path: str) -> str:
+        """Copy a file beside itself, by a name that FAT takes, too: the copy's path. Raises HostError."""
+        copy = f"{path}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H-%M-%S')}~"
+        self.write(copy, self.read(path) or b"", like=path)
+        return copy
 
     def check_room(self, path: str, needed: int) -> None:
         """Raise HostError when the file system of a file is read-only or has less than the needed bytes free."""

@@ -72,7 +72,7 @@ def run(
     parameters: t.Sequence[Parameter],
     *,
     check_mode: bool,
-    backup: t.Callable[[str], str] | None = None,
+    backup: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
 ) -> Outcome:
     """Make the entries as declared, or foretell it. Raises one of ENGINE_ERRORS with everything as it was before."""
@@ -83,9 +83,7 @@ def run(
         before, planned = plan(loader, parameters)
         if not planned.changed:
             return Outcome(before, before, changed=False, notes=planned.notes)
-        backups = tuple(
-            backup(loader.host.real(change.path)) for change in planned.files if backup and change.before is not None
-        )
+        backups = _keep_copies(loader.host, planned) if backup else ()
         _carry_out(loader, planned, parameters)
         return Outcome(before, loader.read(parameters), True, _actions(planned), planned.notes, backups)
 
@@ -123,6 +121,20 @@ def _wait_for(handle: int, path: str, timeout: float) -> None:
                 "again"
             )
         time.sleep(0.1)
+
+
+def _keep_copies(host: Host, planned: Plan) -> tuple[str, ...]:
+    """Copies of the files that exist, by their paths for this process; all of them, or none."""
+    copies: list[str] = []
+    try:
+        for change in planned.files:
+            if change.before is not None:
+                copies.append(host.keep_copy(change.path))
+    except HostError:
+        for copy in copies:
+            host.remove(copy)
+        raise
+    return tuple(host.real(copy) for copy in copies)
 
 
 def _carry_out(loader: BootLoader, planned: Plan, parameters: t.Sequence[Parameter]) -> None:

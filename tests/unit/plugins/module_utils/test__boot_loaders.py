@@ -112,17 +112,41 @@ def test_a_value_is_changed_and_foreign_words_stay(machine):
         assert new.line.split() == old.line.replace("loglevel=3", "loglevel=7").split()
 
 
-def test_the_first_run_keeps_a_copy_of_what_it_changes(machine):
-    kept = []
+def test_a_copy_is_kept_of_each_file_that_is_changed(machine):
+    for path in [*machine.host.tree("etc"), *machine.host.tree("boot"), *machine.host.tree("usr/lib")]:
+        os.chmod(machine.host.real(path), 0o640)
+    before = machine.host.tree()
+    outcome = run(machine, ONE, check_mode=False, backup=True)
+    written = [action[len("write /") :] for action in outcome.actions if action.startswith("write ")]
+    changed = {machine.host.real(path): before[path] for path in written if path in before}
+    kept = {}
+    for copy in outcome.backups:
+        original, _number, _time = copy.rsplit(".", 2)
+        with open(copy, "rb") as file:
+            kept[original] = file.read()
+        assert not set(copy[len(machine.host.root) :]) & set(':*?"<>|\\'), "FAT takes no such name"
+        assert os.stat(copy).st_mode & 0o777 == 0o640
+    assert kept == changed
+    # A copy is no file that the boot loader reads, and without a change none is made.
+    assert lines(outcome) == [(entry.id, entry.line) for entry in looked_at_anew(machine).read()]
+    after = machine.host.tree()
+    assert not run(machine, ONE, check_mode=False, backup=True).backups
+    assert machine.host.tree() == after
 
-    def keep(path):
-        kept.append(path)
-        return f"{path}~"
 
-    outcome = run(machine, ONE, check_mode=False, backup=keep)
-    existed = [action for action in outcome.actions if action.startswith("write ")]
-    assert len(outcome.backups) == len(kept) <= len(existed)
-    assert all(os.path.isfile(path) for path in kept)
+def test_a_copy_that_cannot_be_made_leaves_everything_as_it_was(tmp_path, monkeypatch):
+    machine = machine_of("systemd-boot", tmp_path)
+    before, replace = machine.host.tree(), os.replace
+
+    def failing_replace(source, target):
+        if "token-" in target:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing_replace)
+    with pytest.raises(HostError, match=r"token-.*~ cannot be written: Invalid argument"):
+        run(machine, ONE, check_mode=False, backup=True)
+    assert machine.host.tree() == before
 
 
 # --- failures: everything as it was before ----------------------------------------------------------------------------
