@@ -63,6 +63,10 @@ class Host:
         """Whether there is a folder."""
         return os.path.isdir(self.real(path))
 
+    def stat(self, path: str) -> os.stat_result | None:
+        """Owner, mode and more of a file, or None when there is none."""
+        return _stat(self.real(path))
+
     def glob(self, folder: str, pattern: str) -> list[str]:
         """The files of a folder whose names fit, sorted as the shell does in the C locale."""
         try:
@@ -81,10 +85,10 @@ class Host:
                 return path
         return None
 
-    def write(self, path: str, content: bytes, *, mode: int = 0o644, like: str | None = None) -> None:
+    def write(self, path: str, content: bytes, *, mode: int = 0o644, like: os.stat_result | None = None) -> None:
         """Replace a file atomically, keeping its owner and mode; missing folders are made. Raises HostError.
 
-        like: another file, whose owner and mode a new one gets; without it, the mode.
+        mode: that of a new file. like: take owner and mode from there instead.
         """
         real = self.real(path)
         temporary = ""
@@ -93,7 +97,7 @@ class Host:
             handle, temporary = tempfile.mkstemp(prefix=".fleet-netconsole.", dir=os.path.dirname(real))
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-                _keep_owner(file.fileno(), real if like is None else self.real(like), mode)
+                _keep_owner(file.fileno(), like or _stat(real), mode)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, real)
@@ -116,7 +120,7 @@ class Host:
     def keep_copy(self, path: str) -> str:
         """Copy a file beside itself, by a name that FAT takes, too: the copy's path. Raises HostError."""
         copy = f"{path}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H-%M-%S')}~"
-        self.write(copy, self.read(path) or b"", like=path)
+        self.write(copy, self.read(path) or b"", like=self.stat(path))
         return copy
 
     def check_room(self, path: str, needed: int) -> None:
@@ -168,10 +172,15 @@ class Host:
         return os.path.join(self.root, *done)
 
 
-def _keep_owner(handle: int, real: str, mode: int) -> None:
+def _stat(real: str) -> os.stat_result | None:
     try:
-        known = os.stat(real)
+        return os.stat(real)
     except FileNotFoundError:
+        return None
+
+
+def _keep_owner(handle: int, known: os.stat_result | None, mode: int) -> None:
+    if known is None:
         _as_far_as_possible(lambda: os.fchmod(handle, mode))
         return
     _as_far_as_possible(lambda: os.fchown(handle, known.st_uid, known.st_gid))

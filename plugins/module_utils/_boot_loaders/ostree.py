@@ -54,7 +54,7 @@ class RpmOstree(BootLoader):
         return (Entry(NEXT_BOOT, done.stdout.strip("\n")),)
 
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
-        """One call that deletes and appends; a second one with both the other way round takes it back."""
+        """One call that deletes and appends."""
         (entry,) = self.read()
         line = parse(entry.line)
         cut = [word.text for word in line.words if grub_script.is_cut(word.text)]
@@ -72,12 +72,16 @@ class RpmOstree(BootLoader):
                 added.append(grub_script.quote_for_kernel(parameter))
         program = self.host.program("rpm-ostree") or "rpm-ostree"
         kept = [word.text for word in line.words if word.text not in removed]
-        command = Command(
-            (program, "kargs", *_options("delete", removed), *_options("append", added)),
-            "rpm-ostree",
-            (program, "kargs", *_options("delete", added), *_options("append", removed)),
-        )
+        command = Command((program, "kargs", *_options("delete", removed), *_options("append", added)), "rpm-ostree")
         return Plan(commands=(command,), after=(Entry(NEXT_BOOT, " ".join([*kept, *added])),), notes=notes)
+
+    def undo(self, command: Command, before: t.Sequence[Entry]) -> tuple[str, ...]:
+        """The whole line anew, since rpm-ostree appends at the end only, and the order of console= counts."""
+        (old,), (new,) = before, self.read()
+        if old.line == new.line:
+            return ()
+        options = [_options(name, _texts(entry.line)) for name, entry in (("delete", new), ("append", old))]
+        return (*command.argv[:2], *options[0], *options[1])
 
 
 class Bootc(BootLoader):
@@ -163,6 +167,10 @@ def _goes(parameter: Parameter, word: Word) -> bool:
     """Whether a word makes room for what is declared; one that says it already, for a better quoted one."""
     any_value = parameter.unique if parameter.present else parameter.value is None
     return word.key == parameter.key and (any_value or word.value == parameter.value)
+
+
+def _texts(line: str) -> list[str]:
+    return [word.text for word in parse(line).words]
 
 
 def _options(name: str, words: t.Iterable[str]) -> list[str]:

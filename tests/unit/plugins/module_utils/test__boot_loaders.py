@@ -26,6 +26,7 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_b
     KERNELS,
     MACHINES,
     FakeBootHost,
+    rpm_ostree,
     uki,
     update_grub,
 )
@@ -196,6 +197,47 @@ def test_a_generator_that_fails_leaves_everything_as_it_was(name, tmp_path):
         run(machine, MANY, check_mode=False)
     assert machine.host.tree() == before
     assert program in str(caught.value)
+    # zipl is run once more to take the boot record back, and fails again here.
+    assert ("Everything is as it was before" in str(caught.value)) == (name != "zipl")
+    assert ("Taking the change back failed, too: '/usr/sbin/zipl' failed" in str(caught.value)) == (name == "zipl")
+
+
+def test_modes_of_files_that_were_lost_come_back(tmp_path):
+    machine = machine_of("grub", tmp_path)
+    run(machine, [A], check_mode=False)
+    paths = ["/boot/grub/grub.cfg", "/etc/default/grub.d/zz-fleet-netconsole.cfg"]
+    for path in paths:
+        os.chmod(machine.host.real(path), 0o600)
+
+    def lose(host, argv):
+        host.remove(paths[0])
+        return 1, "", "no"
+
+    machine.host.programs["update-grub"] = lose
+    before = machine.host.tree()
+    with pytest.raises(BootLoaderError, match="Everything is as it was before"):
+        run(machine, [Parameter("a", present=False)], check_mode=False)
+    assert machine.host.tree() == before
+    assert [os.stat(machine.host.real(path)).st_mode & 0o777 for path in paths] == [0o600, 0o600]
+
+
+def test_rpm_ostree_puts_the_words_back_in_their_order(tmp_path):
+    """The last console= is the one that becomes /dev/console."""
+    host = MACHINES["rpm-ostree"](tmp_path)
+    host.put("/kargs", "console=ttyS0\nrw\nquiet\nconsole=tty0\nquiet")
+    before = host.tree()
+    calls = []
+
+    def adds_a_word(host, argv):
+        calls.append(argv[2:])
+        added = ["--append=odd"] if [bool(call) for call in calls] == [False, False, True] else []
+        return rpm_ostree(host, [*argv, *added])
+
+    host.programs["rpm-ostree"] = adds_a_word
+    with pytest.raises(BootLoaderError, match=r"read back after the change.*Everything is as it was before"):
+        run(choose(host, "auto")[0], [Parameter("console", "ttyS0"), Parameter("a", "1")], check_mode=False)
+    assert host.tree() == before
+    assert [bool(call) for call in calls] == [False, False, True, False, False, True]
 
 
 @pytest.mark.parametrize("name", [name for name in GENERATED if name != "zipl"])
