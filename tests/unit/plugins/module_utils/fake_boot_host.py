@@ -25,10 +25,9 @@ SHELL_SAID: dict[tuple[object, ...], tuple[int, str, str]] = {}
 class FakeBootHost(Host):
     """Programs are functions of the test by name; any other program is an error of the test."""
 
-    def __init__(self, root, programs=None, running=None):
+    def __init__(self, root, programs=None):
         super().__init__(str(root))
         self.programs = dict(programs or {})
-        self.running = running
         self.commands = []
         for name in self.programs:
             self.put(f"/usr/sbin/{name}", "", mode=0o755)
@@ -66,6 +65,15 @@ class FakeBootHost(Host):
             SHELL_SAID[question] = (done.returncode, out, err)
         status, out, err = SHELL_SAID[question]
         return CompletedCommand(status, out.replace("ROOT", self.root), err.replace("ROOT", self.root))
+
+
+class RunningBootHost(FakeBootHost):
+    """Files below the same folder, as those of the running system."""
+
+    is_running = True
+
+    def real(self, path):
+        return FakeBootHost(self.root).real(path)
 
 
 def update_grub(host, argv):
@@ -145,9 +153,9 @@ def uki(line):
     return header + table + data
 
 
-def grub_machine(root, **options):
+def grub_machine(root):
     """Debian with GRUB and two kernels."""
-    host = FakeBootHost(root, {"update-grub": update_grub}, **options)
+    host = FakeBootHost(root, {"update-grub": update_grub})
     host.put("/etc/default/grub", 'GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n')
     update_grub(host, ["update-grub"])
     return host

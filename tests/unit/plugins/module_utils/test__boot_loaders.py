@@ -26,6 +26,7 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_b
     KERNELS,
     MACHINES,
     FakeBootHost,
+    RunningBootHost,
     rpm_ostree,
     uki,
     update_grub,
@@ -464,8 +465,56 @@ def test_no_clear_boot_loader(machines, name, message, tmp_path):
     host = FakeBootHost(tmp_path)
     for machine in machines:
         host = MACHINES[machine](tmp_path)
+    before = host.tree()
     with pytest.raises(BootLoaderError, match=message):
         choose(host, name)
+    assert host.tree() == before and not host.commands
+
+
+def put_variable(host, name, text):
+    """As systemd-boot, its stub and GRUB leave it: attributes, and UTF-16 with a NUL."""
+    folder = "/sys/firmware/efi/efivars"
+    host.put(f"{folder}/{name}-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", b"\6\0\0\0" + f"{text}\0".encode("utf-16-le"))
+
+
+STARTED = [
+    pytest.param({"LoaderInfo": "systemd-boot 257.7", "StubInfo": "systemd-stub 257.7"}, "uki", id="stub"),
+    pytest.param({"LoaderInfo": "systemd-boot 257.7"}, "systemd-boot", id="systemd-boot"),
+    pytest.param({"LoaderInfo": "GRUB 2.12"}, "grub", id="GRUB"),
+]
+
+
+@pytest.mark.parametrize(("variables", "name"), STARTED)
+def test_what_started_the_running_system_decides(variables, name, tmp_path):
+    for other in ("grub", "systemd-boot", "uki"):
+        MACHINES[other](tmp_path)
+    host = RunningBootHost(tmp_path)
+    for variable, text in variables.items():
+        put_variable(host, variable, text)
+    loader, why = choose(host, "auto")
+    assert loader.name == name
+    assert why.startswith(f"the running kernel was started by {list(variables.values())[-1]}; ")
+
+
+@pytest.mark.parametrize(
+    ("host", "machines", "variables"),
+    [
+        pytest.param(FakeBootHost, ("grub", "systemd-boot"), {"LoaderInfo": "GRUB 2.12"}, id="image"),
+        pytest.param(RunningBootHost, ("grub", "systemd-boot"), {}, id="no variable"),
+        pytest.param(RunningBootHost, ("grub", "systemd-boot"), {"LoaderInfo": "Limine 8"}, id="unknown"),
+        pytest.param(RunningBootHost, ("grub", "systemd-boot"), {"StubInfo": "systemd-stub 257"}, id="no such one here"),
+        pytest.param(RunningBootHost, ("grub", "grub_suse"), {"LoaderInfo": "GRUB 2.12"}, id="two of one kind"),
+    ],
+)
+def test_what_started_the_running_system_is_not_clear(host, machines, variables, tmp_path):
+    for machine in machines:
+        MACHINES[machine](tmp_path)
+    for variable, text in variables.items():
+        put_variable(FakeBootHost(tmp_path), variable, text)
+    before = FakeBootHost(tmp_path).tree()
+    with pytest.raises(BootLoaderError, match="which boot loader boots this host is not clear"):
+        choose(host(tmp_path), "auto")
+    assert FakeBootHost(tmp_path).tree() == before
 
 
 def test_one_of_two_can_be_asked_for(tmp_path):
@@ -547,6 +596,21 @@ def test_absent_makes_no_file_for_later_kernels(name, tmp_path):
     before = host.tree()
     assert not run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False).changed
     assert host.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("running", "made"), [("root=/dev/vda2 ro quiet a=1", False), ("root=/dev/vda2 ro quiet", True)]
+)
+def test_a_running_kernel_that_has_them_hands_them_on_to_later_ones(running, made, tmp_path):
+    """kernel-install takes the running kernel's line where there is no file. In an image, that is another machine's."""
+    host = MACHINES["systemd-boot"](tmp_path)
+    run(choose(host, "auto")[0], [A], check_mode=False)
+    host.remove("/etc/kernel/cmdline")
+    host.put("/proc/cmdline", f"{running}\n")
+    loader = choose(RunningBootHost(tmp_path), "auto")[0]
+    assert run(loader, [A], check_mode=False).changed == made == host.exists("/etc/kernel/cmdline")
+    host.remove("/etc/kernel/cmdline")
+    assert run(choose(host, "auto")[0], [A], check_mode=False).changed
 
 
 def test_grub_bls_without_a_file_for_later_kernels_gets_one_that_goes_again(tmp_path):
