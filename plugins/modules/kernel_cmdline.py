@@ -199,7 +199,6 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.tra
 )
 from ansible_collections.fleet.netconsole.plugins.module_utils._command_line import (
     Parameter,
-    check_parameters,
     parse,
     satisfied,
 )
@@ -237,7 +236,6 @@ def main() -> None:
 
 
 def _result(module: AnsibleModule, parameters: list[Parameter]) -> dict[str, Any]:
-    check_parameters(parameters)
     host = Host(module.params["root_path"])
     loader, why = choose(host, module.params["boot_loader"])
     outcome = run(

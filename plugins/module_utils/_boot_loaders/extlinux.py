@@ -25,6 +25,7 @@ from .interface import (
     changed_line,
     file_change,
     latin,
+    latin_output,
 )
 
 CONFIGURATIONS = (
@@ -141,7 +142,7 @@ printf '\\001%s\\001%s\\001' "$U_BOOT_PARAMETERS" "$U_BOOT_UPDATE"
             done = self.host.run(["sh", "-c", self._evaluate], package="dash")
         except CommandError as error:
             raise BootLoaderError(str(error)) from error
-        parts = done.stdout.split("\x01")
+        parts = latin_output(done.stdout).split("\x01")
         if done.returncode or len(parts) != 4:
             raise BootLoaderError(f"{self.settings} cannot be read by the shell: {done.stderr.strip()}")
         if parts[2] not in ("", "true"):
@@ -167,7 +168,7 @@ printf '\\001%s\\001%s\\001' "$U_BOOT_PARAMETERS" "$U_BOOT_UPDATE"
     def _value_without_drop_in(self) -> str:
         name = self.drop_in.rsplit("/", 1)[1]
         script = self._evaluate.replace('[ -e "$file" ]', f'[ -e "$file" ] && [ "${{file##*/}}" != {name} ]')
-        parts = self.host.run(["sh", "-c", script], package="dash").stdout.split("\x01")
+        parts = latin_output(self.host.run(["sh", "-c", script], package="dash").stdout).split("\x01")
         return parts[1] or self._default
 
 

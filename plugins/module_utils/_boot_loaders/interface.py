@@ -128,6 +128,11 @@ def latin(content: bytes) -> str:
     return content.decode("latin-1")
 
 
+def latin_output(text: str) -> str:
+    """What a program printed, likewise."""
+    return latin(text.encode("utf-8"))
+
+
 def file_change(path: str, before: bytes | None, after: str | None, *, mode: int = 0o644) -> tuple[FileChange, ...]:
     """The change of a file as a tuple, which is empty where nothing changes."""
     content = None if after is None else after.encode("latin-1")

@@ -70,6 +70,11 @@ class RpmOstree(BootLoader):
             removed += [word.text for word in line.words if _goes(parameter, word)]
             if parameter.present:
                 added.append(grub_script.quote_for_kernel(parameter))
+        if added and line.rest.strip():
+            raise BootLoaderError(
+                f"the line has {line.rest.strip()!r} at its end, which the kernel gives to init: rpm-ostree adds new "
+                "parameters behind it only; take it away first"
+            )
         program = self.host.program("rpm-ostree") or "rpm-ostree"
         kept = [word.text for word in line.words if word.text not in removed]
         command = Command((program, "kargs", *_options("delete", removed), *_options("append", added)), "rpm-ostree")
@@ -108,15 +113,24 @@ class Bootc(BootLoader):
             line = parse(" ".join(word for words in lists.values() for word in words))
             if _is_said(line, parameter):
                 continue
-            lists = {
-                path: [word for word in words if not _goes(parameter, Word("", word))] for path, words in lists.items()
-            }
+            self._check_single(lists, parameter)
+            lists = {path: _without(words, parameter) for path, words in lists.items()}
             if parameter.present:
-                lists[KARGS_FILE] = [*lists[KARGS_FILE], grub_script.quote_for_kernel(parameter)]
+                # In front of the "--" that gives all that follows it to init.
+                path = next((path for path, words in lists.items() if "--" in words), KARGS_FILE)
+                at = _end_of_kernel(lists[path])
+                lists[path] = [*lists[path][:at], grub_script.quote_for_kernel(parameter), *lists[path][at:]]
         files = [one for path in paths for one in self._file(path, lists[path])]
         return Plan(
             tuple(files), after=(Entry(KARGS_FOLDER, " ".join(word for words in lists.values() for word in words)),)
         )
+
+    def _check_single(self, lists: t.Mapping[str, t.Sequence[str]], parameter: Parameter) -> None:
+        for path, words in lists.items():
+            for text in words:
+                parsed = parse(text).words
+                if len(parsed) > 1 and any(_goes(parameter, word) for word in parsed):
+                    raise BootLoaderError(f"{path} has several parameters in the one string {text!r}: split it first")
 
     def _paths(self) -> list[str]:
         """The files that count on this machine, for which the image is built, too."""
@@ -139,9 +153,11 @@ class Bootc(BootLoader):
         if list(words) == self._words(path):
             return ()
         if path == KARGS_FILE:
-            return file_change(path, content, f"kargs = {json.dumps(words)}\n" if words else None)
+            return file_change(path, content, f"kargs = {json.dumps(words, ensure_ascii=False)}\n" if words else None)
         text = latin(content or b"")
-        return file_change(path, content, _KARGS.sub(lambda dummy: f"kargs = {json.dumps(words)}", text, count=1))
+        return file_change(
+            path, content, _KARGS.sub(lambda dummy: f"kargs = {json.dumps(words, ensure_ascii=False)}", text, count=1)
+        )
 
 
 def _list_of(path: str, name: str, pattern: t.Pattern[str], text: str) -> list[str]:
@@ -171,6 +187,16 @@ def _goes(parameter: Parameter, word: Word) -> bool:
 
 def _texts(line: str) -> list[str]:
     return [word.text for word in parse(line).words]
+
+
+def _end_of_kernel(words: t.Sequence[str]) -> int:
+    """Where the "--" stands that gives all that follows it to init; else the end."""
+    return [*words, "--"].index("--")
+
+
+def _without(words: t.Sequence[str], parameter: Parameter) -> list[str]:
+    end = _end_of_kernel(words)
+    return [word for number, word in enumerate(words) if number >= end or not _goes(parameter, Word("", word))]
 
 
 def _options(name: str, words: t.Iterable[str]) -> list[str]:

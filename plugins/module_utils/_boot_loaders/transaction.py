@@ -18,7 +18,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._command import CommandError
-from .._command_line import CommandLineError, Parameter, machine_limit, parse, satisfied
+from .._command_line import CommandLineError, Parameter, check_parameters, machine_limit, parse, satisfied
 from .host import Host, HostError
 from .interface import BootLoader, BootLoaderError, Command, Entry, Plan
 
@@ -76,6 +76,7 @@ def run(
     lock_timeout: float = LOCK_TIMEOUT,
 ) -> Outcome:
     """Make the entries as declared, or foretell it. Raises one of ENGINE_ERRORS with everything as it was before."""
+    check_parameters(parameters)
     if check_mode:
         before, planned = plan(loader, parameters)
         return Outcome(before, planned.after, planned.changed, _actions(planned), planned.notes)

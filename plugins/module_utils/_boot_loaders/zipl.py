@@ -52,7 +52,7 @@ class Zipl(BootLoader):
             new = changed_line(_unquoted(value), parameters)
             after.insert(0, Entry(name, new))
             if new != _unquoted(value):
-                text = text[:first] + _quoted(new, bare=value[:1] not in ("", '"', "'")) + text[last:]
+                text = text[:first] + _quoted(new, value) + text[last:]
         files: list[FileChange] = [*file_change(CONFIGURATION, content, text)]
         for path in esp.entries(self.host):
             old = latin(self.host.read(path) or b"")
@@ -102,9 +102,14 @@ def _unquoted(value: str) -> str:
     return value[1:-1]
 
 
-def _quoted(line: str, *, bare: bool) -> str:
-    """A line as a value. What stands bare stays so; quotes are changed where the line has the same ones."""
-    quotes = [quote for quote in "\"'" if quote not in line]
+def _quoted(line: str, old: str) -> str:
+    """A line as a value in place of an old one.
+
+    What stood bare stays so. Double quotes, unless the old value had single quotes without need.
+    """
+    bare = old[:1] not in ("", '"', "'")
+    order = "'\"" if old[:1] == "'" and '"' not in old else "\"'"
+    quotes = [quote for quote in order if quote not in line]
     begins_with_quote = line.strip()[:1] in ("", '"', "'")
     if quotes and (not bare or begins_with_quote):
         return f"{quotes[0]}{line}{quotes[0]}"

@@ -61,7 +61,9 @@ class FakeBootHost(Host):
         if question not in SHELL_SAID:
             moved = [re.sub(r"(?<![\w}.])/(etc|usr/share)/", rf"{self.root}/\1/", part) for part in argv]
             done = subprocess.run(moved, capture_output=True, check=False)
-            out, err = (text.decode("latin-1").replace(self.root, "ROOT") for text in (done.stdout, done.stderr))
+            out, err = (
+                text.decode("utf-8", "replace").replace(self.root, "ROOT") for text in (done.stdout, done.stderr)
+            )
             SHELL_SAID[question] = (done.returncode, out, err)
         status, out, err = SHELL_SAID[question]
         return CompletedCommand(status, out.replace("ROOT", self.root), err.replace("ROOT", self.root))
@@ -85,7 +87,7 @@ def update_grub(host, argv):
         'for f in "$@"; do if [ -e "$f" ]; then . "$f"; fi; done; '
         'printf \'%s\\n%s\\n\' "$GRUB_CMDLINE_LINUX" "$GRUB_CMDLINE_LINUX_DEFAULT"'
     )
-    linux, default = host.shell(["sh", "-c", script, "sh", *files]).stdout.splitlines()
+    linux, default = host.shell(["sh", "-c", script, "sh", *files]).stdout.encode().decode("latin-1").split("\n")[:2]
     rows = ["### BEGIN /etc/grub.d/00_header ###", "set timeout=5", "### END /etc/grub.d/00_header ###"]
     rows += ["### BEGIN /etc/grub.d/10_linux ###"]
     for number, kernel in enumerate(reversed(KERNELS)):
@@ -120,7 +122,7 @@ U_BOOT_PARAMETERS="${U_BOOT_PARAMETERS:-ro quiet}"
 printf '%s\\n' "$U_BOOT_PARAMETERS"
 printf '%s\\n' "$(echo "${U_BOOT_PARAMETERS}" | sed -e 's| quiet||')"
 """
-    value, recovery = host.shell(["sh", "-c", script]).stdout.splitlines()
+    value, recovery = host.shell(["sh", "-c", script]).stdout.encode().decode("latin-1").split("\n")[:2]
     rows = ["default l0", "menu title U-Boot menu", "prompt 1", "timeout 50", ""]
     for number, kernel in enumerate(reversed(KERNELS)):
         for suffix, line in (("", value), ("r", f"{recovery} single")):

@@ -378,6 +378,8 @@ WRONG = [
     ("grub", _put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="a=$(echo 2)"\n'), A, "cannot be changed: a command"),
     ("grub", _put("/etc/default/grub", 'X=a=2\nGRUB_CMDLINE_LINUX="$X"\n'), A, "no plain assignment"),
     ("grub", _put("/boot/grub/grub.cfg", "### BEGIN /etc/grub.d/10_linux ###\nlinux /v 'x\n"), A, "never closed"),
+    ("grub", _put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="ro -- s"\n'), A, "has a '--' in it"),
+    ("grub_suse", _put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="ro -- s"\n'), A, "has a '--' in it"),
     ("grub_suse", None, Parameter("a", "x\\y"), "no quoting gets this value through GRUB"),
     ("grub_suse", _put("/etc/default/grub", "GRUB_CMDLINE_LINUX=`id`\n"), A, "cannot be changed: a command"),
     ("grub_bls", None, Parameter("a", "$x"), "no quoting stops it"),
@@ -401,6 +403,14 @@ WRONG = [
     ("uki", _put(IMAGE, bytes(512)), A, "no PE file"),
     ("uki", _put("/etc/kernel/install.conf", "layout=bls\n"), A, "set layout=uki"),
     ("uki", _put("/etc/kernel/install.conf", ""), A, "set layout=uki"),
+    (
+        "uki",
+        lambda host: [
+            _put(*file)(host) for file in (("/etc/kernel/install.conf", ""), ("/etc/cmdline.d/1.conf", "ro"))
+        ],
+        A,
+        "command line from /etc/cmdline.d/1.conf",
+    ),
     ("uki", _put(f"{ESP}/EFI/Linux/arch-linux.efi", uki("ro")), A, "kernel that .* was made from is not found"),
     ("u-boot-menu", None, Parameter("a", "x\\y"), "cannot write a backslash"),
     ("u-boot-menu", _put("/etc/default/u-boot", "U_BOOT_UPDATE=false\n"), A, "u-boot-update is switched off"),
@@ -413,6 +423,8 @@ WRONG = [
     ("raspberry-pi", _put("/boot/firmware/cmdline.txt", "\nro\n"), A, "first line of .* is empty"),
     ("raspberry-pi", _put("/boot/firmware/cmdline.txt", 'b="x y\n'), A, "never closed"),
     ("rpm-ostree", None, Parameter("a", "x" * 3000), "silently cuts"),
+    ("rpm-ostree", _put("/kargs", "ro\n--\nsingle"), A, "rpm-ostree adds new parameters behind it only"),
+    ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", 'kargs = ["b a=2"]\n'), A, "several parameters in the one string"),
     ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "kargs = ['a']\n"), A, "no plain list"),
     ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "args = []\n"), A, "no plain list"),
     ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "kargs = [1]\n"), A, "no plain list"),
@@ -502,7 +514,9 @@ def test_what_started_the_running_system_decides(variables, name, tmp_path):
         pytest.param(FakeBootHost, ("grub", "systemd-boot"), {"LoaderInfo": "GRUB 2.12"}, id="image"),
         pytest.param(RunningBootHost, ("grub", "systemd-boot"), {}, id="no variable"),
         pytest.param(RunningBootHost, ("grub", "systemd-boot"), {"LoaderInfo": "Limine 8"}, id="unknown"),
-        pytest.param(RunningBootHost, ("grub", "systemd-boot"), {"StubInfo": "systemd-stub 257"}, id="no such one here"),
+        pytest.param(
+            RunningBootHost, ("grub", "systemd-boot"), {"StubInfo": "systemd-stub 257"}, id="no such one here"
+        ),
         pytest.param(RunningBootHost, ("grub", "grub_suse"), {"LoaderInfo": "GRUB 2.12"}, id="two of one kind"),
     ],
 )
@@ -691,6 +705,17 @@ def test_zipl_has_bare_values_with_any_quotes(value, after, tmp_path):
     assert host.text("/etc/zipl.conf") == text.replace(value, after)
 
 
+@pytest.mark.parametrize("value", ['"root=/dev/dasda1 ro"', "'root=/dev/dasda1 ro'", "root=/dev/dasda1 ro"])
+def test_zipl_keeps_the_quotes_that_stand_there(value, tmp_path):
+    host = MACHINES["zipl"](tmp_path)
+    text = host.text("/etc/zipl.conf").replace('"root=/dev/dasda1 ro"', value)
+    host.put("/etc/zipl.conf", text)
+    run(choose(host, "auto")[0], [A], check_mode=False)
+    assert host.text("/etc/zipl.conf") == text.replace("1 ro", "1 ro a=1")
+    run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False)
+    assert host.text("/etc/zipl.conf") == text
+
+
 def test_zipl_sections_without_a_kernel_have_no_line(tmp_path):
     host = MACHINES["zipl"](tmp_path)
     host.put("/etc/zipl.conf", f"{host.text('/etc/zipl.conf')}[dump]\ntarget = /boot\ndumpto = /dev/dasdb1\n")
@@ -738,6 +763,68 @@ def test_bootc_quotes_for_grub(tmp_path):
     run(choose(host, "auto")[0], ONE, check_mode=False)
     words = '["netconsole=\\"+@/eth0,@192.0.2.1/;+@/eth0,@192.0.2.2/\\""]'
     assert host.text("/usr/lib/bootc/kargs.d/90-fleet-netconsole.toml") == f"kargs = {words}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "row"),
+    [
+        ("grub", "/etc/default/grub", 'GRUB_CMDLINE_LINUX="label=Übung€"\n'),
+        ("u-boot-menu", "/etc/default/u-boot", 'U_BOOT_PARAMETERS="ro label=Übung€"\n'),
+    ],
+)
+def test_letters_beyond_ascii_in_settings_of_the_shell(name, path, row, tmp_path):
+    host = MACHINES[name](tmp_path)
+    host.put(path, row.encode())
+    host.programs[next(iter(host.programs))](host, ["program"])
+    before = host.tree()
+    loader = choose(host, "auto")[0]
+    foretold = run(loader, [A], check_mode=True)
+    done = run(loader, [A], check_mode=False)
+    assert lines(done) == lines(foretold) and all(entry.exact for entry in foretold.after if entry.required is None)
+    assert "label=Übung€ a=1" in done.after[0].line.encode("latin-1").decode()
+    run(loader, [Parameter("a", present=False)], check_mode=False)
+    assert host.tree() == before
+
+
+def test_bootc_keeps_the_spelling_of_others_words(tmp_path):
+    host = MACHINES["bootc"](tmp_path)
+    path = "/usr/lib/bootc/kargs.d/10-base.toml"
+    host.put(path, 'kargs = ["label=Übung€", "quiet"]\n'.encode())
+    run(choose(host, "auto")[0], [Parameter("quiet", present=False)], check_mode=False)
+    assert host.read(path).decode() == 'kargs = ["label=Übung€"]\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "before", "after"),
+    [
+        (
+            "bootc",
+            "/usr/lib/bootc/kargs.d/10-base.toml",
+            '"ro", "--", "a=2"',
+            '"ro", "a=1", "b=\\"x;y\\"", "--", "a=2"',
+        ),
+        ("grub_bls", ENTRY, "options ro -- a=2", 'options ro a=1 b="x;y" -- a=2'),
+        ("grub_bls of RHEL 8", GRUBENV, "kernelopts=ro -- a=2", 'kernelopts=ro a=1 b="x;y" -- a=2'),
+        ("grub_bls of RHEL 8", GRUBENV, "kernelopts=-- a=2", 'kernelopts=a=1 b="x;y" -- a=2'),
+    ],
+)
+def test_new_parameters_stand_in_front_of_what_goes_to_init(name, path, before, after, tmp_path):
+    host = MACHINES[name](tmp_path)
+    row = next(
+        row
+        for row in host.text(path).split("\n")
+        if row.startswith(before.split("=")[0].split(" ")[0]) or "kargs" in row
+    )
+    host.put(path, host.text(path).replace(row, f"kargs = [{before}]" if name == "bootc" else before))
+    if path == GRUBENV:
+        host.put(path, host.text(path).rstrip("#").ljust(1024, "#"))
+    original = host.tree()
+    parameters = [A, Parameter("b", "x;y")]
+    run(choose(host, "auto")[0], parameters, check_mode=False)
+    assert (f"kargs = [{after}]" if name == "bootc" else after) in host.text(path).split("\n")
+    run(choose(host, "auto")[0], absent(parameters), check_mode=False)
+    if "=-- " not in before:  # the blank in front of it
+        assert host.tree() == original
 
 
 @pytest.mark.parametrize(("machine", "name"), [("x86_64", "x86_64"), ("ppc64le", "powerpc64"), ("s390x", "s390x")])

@@ -11,6 +11,8 @@ import string
 
 import pytest
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.registry import choose
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.transaction import run
 from ansible_collections.fleet.netconsole.plugins.module_utils._command_line import (
     CommandLineError,
     Parameter,
@@ -23,6 +25,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._command_line imp
     parse,
     satisfied,
 )
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_boot_host import MACHINES
 
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
 
@@ -117,9 +120,15 @@ def test_change(text, parameters, expected):
         pytest.param([absent("a"), absent("a")], "given twice", id="absent twice"),
     ],
 )
-def test_wrong_parameters_are_refused(parameters, message):
+def test_wrong_parameters_are_refused_and_nothing_is_written(parameters, message, tmp_path):
     with pytest.raises(CommandLineError, match=message):
         check_parameters(parameters)
+    host = MACHINES["grub"](tmp_path)
+    before = host.tree()
+    for check_mode in (True, False):
+        with pytest.raises(CommandLineError, match=message):
+            run(choose(host, "auto")[0], parameters, check_mode=check_mode)
+    assert host.tree() == before and not host.commands
 
 
 @pytest.mark.parametrize(
