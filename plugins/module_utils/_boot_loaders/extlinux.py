@@ -35,6 +35,7 @@ CONFIGURATIONS = (
     "/boot/syslinux/syslinux.cfg",
     "/extlinux.conf",
 )
+_ALPINE = "/etc/update-extlinux.conf"  # Alpine Linux
 FUTURE = kernel_install.FUTURE
 _STATEMENT = re.compile(r"(?im)^([ \t]*)(label|append|kernel|linux|include|menu[ \t]+include)[ \t]+([^\r\n]*?)[ \t]*$")
 
@@ -62,6 +63,11 @@ class Extlinux(BootLoader):
             new = _with_one(new, parameter)
         after = tuple(Entry(label, line) for label, line in lines(new).items())
         files = file_change(path, text.encode("latin-1"), new)
+        if files and self.host.exists(_ALPINE):
+            raise BootLoaderError(
+                f"{path} is written anew by update-extlinux from {_ALPINE}: this is not supported; set "
+                "default_kernel_opts there and run update-extlinux"
+            )
         note = f"no program adds kernels to {path}: whoever adds one has to copy its parameters"
         return Plan(files=files, after=after, notes=(note,) if files else ())
 

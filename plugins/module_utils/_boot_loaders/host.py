@@ -21,6 +21,7 @@ from .._command import CompletedCommand, run_command
 GENERATOR_TIMEOUT = 900.0
 _PROGRAM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _MAX_LINKS = 40
+_ATTRIBUTES_OF_CONTENT = ("security.ima", "security.evm")
 _WAYS_OUT = {
     errno.ENOSPC: "its file system is full: free some space there (old kernels, for example)",
     errno.EDQUOT: "its disk quota is used up",
@@ -38,7 +39,7 @@ class Host:
     """Files by their path as the host itself sees them, such as /etc/default/grub. Links stay within the root."""
 
     def __init__(self, root: str = "/") -> None:
-        self.root = os.path.abspath(root)
+        self.root = f"/{os.path.abspath(root).lstrip('/')}"
 
     @property
     def is_running(self) -> bool:
@@ -86,7 +87,7 @@ class Host:
         return None
 
     def write(self, path: str, content: bytes, *, mode: int = 0o644, like: os.stat_result | None = None) -> None:
-        """Replace a file atomically, keeping its owner and mode; missing folders are made. Raises HostError.
+        """Replace a file atomically, with its owner, mode and attributes; missing folders are made. Raises HostError.
 
         mode: that of a new file. like: take owner and mode from there instead.
         """
@@ -98,6 +99,7 @@ class Host:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 _keep_owner(file.fileno(), like or _stat(real), mode)
+                _keep_attributes(file.fileno(), real)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, real)
@@ -185,6 +187,14 @@ def _keep_owner(handle: int, known: os.stat_result | None, mode: int) -> None:
         return
     _as_far_as_possible(lambda: os.fchown(handle, known.st_uid, known.st_gid))
     _as_far_as_possible(lambda: os.fchmod(handle, stat.S_IMODE(known.st_mode)))
+
+
+def _keep_attributes(handle: int, real: str) -> None:
+    """The label of SELinux, access lists and others, where the file is there and the file system has them."""
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(real):
+            if name not in _ATTRIBUTES_OF_CONTENT:
+                os.setxattr(handle, name, os.getxattr(real, name))
 
 
 def _as_far_as_possible(action: t.Callable[[], None]) -> None:

@@ -25,7 +25,7 @@ from .interface import BootLoader, BootLoaderError, Command, Entry, Plan
 LOCK_TIMEOUT = 120.0  # seconds: longer than most generators take
 ROOM = 1024 * 1024  # bytes: a grub.cfg beside the old one, or an image that grows by a longer command line
 ENGINE_ERRORS = (BootLoaderError, CommandError, CommandLineError, HostError)
-_LOCK_FOLDERS = ("/run/lock", "/run", "/tmp")
+_LOCK_FOLDERS = ("/run", "/tmp")  # not /run/lock, where every user can write
 
 
 @dataclass(frozen=True)

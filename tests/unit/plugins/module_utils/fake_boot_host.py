@@ -253,6 +253,14 @@ def raspberry_pi_machine(root):
     return host
 
 
+def raspbian_machine(root):
+    """Raspberry Pi OS up to Debian 11: the firmware's partition is /boot."""
+    host = FakeBootHost(root)
+    host.put("/boot/config.txt", "arm_64bit=1\n")
+    host.put("/boot/cmdline.txt", "console=serial0,115200 root=PARTUUID=1-02 rootwait quiet\n")
+    return host
+
+
 def raspi_firmware_machine(root):
     """Debian's package raspi-firmware."""
     host = FakeBootHost(root)
@@ -314,6 +322,7 @@ MACHINES = {
     "u-boot-menu": u_boot_machine,
     "extlinux": extlinux_machine,
     "raspberry-pi": raspberry_pi_machine,
+    "raspberry-pi up to Debian 11": raspbian_machine,
     "raspberry-pi of Debian": raspi_firmware_machine,
     "rpm-ostree": rpm_ostree_machine,
     "bootc": bootc_machine,

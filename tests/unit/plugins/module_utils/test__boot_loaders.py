@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.host import HostError
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.host import Host, HostError
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.interface import BootLoaderError
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.pe import PeError, section
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.registry import LOADERS, choose
@@ -323,6 +323,70 @@ def test_no_room_is_said_before_anything_is_written(name, flag, free, message, c
     assert machine.host.tree() == before and not machine.host.commands
 
 
+def test_the_way_back_on_a_full_disk(tmp_path, monkeypatch):
+    """There is no room for the old grub.cfg beside the one that the generator broke, until that one is gone."""
+    machine = machine_of("grub", tmp_path)
+    replace, remove, full = os.replace, os.unlink, []
+
+    def fills_the_disk(host, argv):
+        host.put("/boot/grub/grub.cfg", "half of the fi")
+        full.append(True)
+        return 1, "", "no space left on device"
+
+    def replace_if_room(source, target):
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    def makes_room(path, **options):
+        if str(path).endswith("grub.cfg"):
+            full.clear()
+        remove(path, **options)
+
+    machine.host.programs["update-grub"] = fills_the_disk
+    before = machine.host.tree()
+    monkeypatch.setattr(os, "replace", replace_if_room)
+    monkeypatch.setattr(os, "unlink", makes_room)
+    with pytest.raises(BootLoaderError, match=r"no space left on device.*Everything is as it was before"):
+        run(machine, ONE, check_mode=False)
+    assert machine.host.tree() == before
+
+
+def test_a_way_back_that_fails_is_said(tmp_path, monkeypatch):
+    machine = machine_of("systemd-boot", tmp_path)
+    before, replace, calls = machine.host.tree(), os.replace, []
+
+    def replace_once(source, target):
+        calls.append(target)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_once)
+    with pytest.raises(BootLoaderError, match=r"conf cannot be written: its file system is full") as caught:
+        run(machine, ONE, check_mode=False)
+    assert "Taking the change back failed, too: /etc/kernel/cmdline cannot be written" in str(caught.value)
+    assert "as it was before" not in str(caught.value)
+    differing = [path for path, content in machine.host.tree().items() if before[path] != content]
+    assert differing == ["etc/kernel/cmdline"]
+
+
+def test_attributes_of_a_file_stay(tmp_path, monkeypatch):
+    host = MACHINES["raspberry-pi"](tmp_path)
+    known = {"security.selinux": b"system_u:object_r:boot_t:s0", "security.ima": b"of the old content"}
+    kept = {}
+    monkeypatch.setattr(os, "listxattr", lambda path: list(known) if path.endswith("cmdline.txt") else [])
+    monkeypatch.setattr(os, "getxattr", lambda path, name: known[name])
+    monkeypatch.setattr(os, "setxattr", lambda handle, name, value: kept.update({name: value}))
+    run(choose(host, "auto")[0], [A], check_mode=False)
+    assert kept == {"security.selinux": known["security.selinux"]}
+
+
+@pytest.mark.parametrize(("root", "running"), [("/", True), ("//", True), ("/srv/..", True), ("/srv", False)])
+def test_the_running_system_is_known_by_its_root(root, running):
+    assert Host(root).is_running == running
+
+
 def test_a_second_run_waits_and_then_says_so(tmp_path):
     machine = machine_of("systemd-boot", tmp_path)
     before = machine.host.tree()
@@ -358,6 +422,13 @@ def _put(path, content):
 
 def _edit(path, old, new):
     return lambda host: host.put(path, host.text(path).replace(old, new))
+
+
+def put_entry_of_zipl(host):
+    """An entry file, and the line that kernel-install takes for the next one."""
+    host.put("/etc/zipl.conf", "[defaultboot]\ndefaultauto\ntarget=/boot\n")
+    host.put("/boot/loader/entries/1.conf", "title Linux\nlinux /boot/vmlinuz\noptions root=/dev/dasda1 ro\n")
+    host.put("/etc/kernel/cmdline", "root=/dev/dasda1 ro\n")
 
 
 A = Parameter("a", "1")
@@ -420,6 +491,9 @@ WRONG = [
     ("extlinux", _put("/boot/extlinux/extlinux.conf", "INCLUDE other.conf\n"), A, "includes another file"),
     ("extlinux", _put("/boot/extlinux/extlinux.conf", "LABEL x\n LOCALBOOT 0\n"), A, "has no entry that boots Linux"),
     ("extlinux", _edit("/boot/extlinux/extlinux.conf", "quiet", 'b="x'), A, "never closed"),
+    ("extlinux", _put("/etc/update-extlinux.conf", ""), A, "is written anew by update-extlinux"),
+    ("zipl", lambda host: put_entry_of_zipl(host), Parameter("a", "x  y"), "two blanks in a row"),
+    ("grub", None, Parameter("a", 'x"y"z'), "no quoting gets this value through GRUB"),
     ("raspberry-pi", _put("/boot/firmware/cmdline.txt", "\nro\n"), A, "first line of .* is empty"),
     ("raspberry-pi", _put("/boot/firmware/cmdline.txt", 'b="x y\n'), A, "never closed"),
     ("rpm-ostree", None, Parameter("a", "x" * 3000), "silently cuts"),
@@ -714,6 +788,19 @@ def test_zipl_keeps_the_quotes_that_stand_there(value, tmp_path):
     assert host.text("/etc/zipl.conf") == text.replace("1 ro", "1 ro a=1")
     run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False)
     assert host.text("/etc/zipl.conf") == text
+
+
+def test_zipl_entries_of_later_kernels_have_them_too(tmp_path):
+    host = MACHINES["zipl"](tmp_path)
+    put_entry_of_zipl(host)
+    before = host.tree()
+    foretold = run(choose(host, "auto")[0], [A], check_mode=True)
+    done = run(choose(host, "auto")[0], [A], check_mode=False)
+    assert lines(done) == lines(foretold) and ("kernels installed later", "root=/dev/dasda1 ro a=1") in lines(done)
+    assert host.text("/etc/kernel/cmdline") == "root=/dev/dasda1 ro a=1\n"
+    assert not run(choose(host, "auto")[0], [A], check_mode=False).changed
+    run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False)
+    assert host.tree() == before
 
 
 def test_zipl_sections_without_a_kernel_have_no_line(tmp_path):
