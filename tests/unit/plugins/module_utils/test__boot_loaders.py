@@ -95,6 +95,21 @@ def test_foretold_done_done_again_and_taken_back(machine, parameters):
     assert not run(machine, absent(parameters), check_mode=False).changed
 
 
+GRUBS = ("grub", "rpm-ostree", "bootc")
+
+
+@pytest.mark.parametrize("name", [name for name in MACHINES if not name.startswith(GRUBS)])
+def test_double_quotes_within_a_value_where_grub_is_not_on_the_way(name, tmp_path):
+    machine = machine_of(name, tmp_path)
+    parameters = [Parameter("a", 'x" y"z')]
+    before = machine.host.tree()
+    for entry in run(machine, parameters, check_mode=False).after:
+        assert satisfied(parse(entry.line), parameters), entry
+    assert not run(machine, parameters, check_mode=False).changed
+    run(machine, absent(parameters), check_mode=False)
+    assert machine.host.tree() == before
+
+
 def test_a_word_that_stands_there_is_removed_from_every_entry(machine):
     (word, *dummy) = [one for one in parse(machine.read()[0].line).words if one.name in ("quiet", "rootwait", "ro")][
         ::-1
