@@ -6,7 +6,7 @@
 
 # The rules are those of next_arg() (lib/cmdline.c) and parse_args() and parameq() (kernel/params.c):
 #
-# * words end at white space outside of double quotes; there is no escape, so that no word holds a quote as a character;
+# * words end at white space outside of double quotes; there is no escape: each quote in a word has its partner there;
 # * a quote at the beginning of a word or of its value, and one at the word's end, are taken off;
 # * "-" and "_" are the same in the name of a parameter;
 # * the word "--" ends the kernel's part: what follows goes to init.
@@ -27,7 +27,15 @@ _NAME = re.compile(r'(?:(?!["=])[!-~])+', re.ASCII)
 _VALUE = re.compile(r"[ -~]*", re.ASCII)
 
 # COMMAND_LINE_SIZE of arch/*/include/uapi/asm/setup.h, NUL included: the kernel cuts what is longer without a word.
-COMMAND_LINE_SIZES = {"s390x": 4096, "armv7l": 1024, "armv6l": 1024, "mips64": 4096, "mips": 4096, "loongarch64": 4096}
+COMMAND_LINE_SIZES = {
+    "s390x": 4096,
+    "armv7l": 1024,
+    "armv6l": 1024,
+    "mips64": 4096,
+    "mips": 4096,
+    "loongarch64": 4096,
+    "riscv64": 1024,
+}
 DEFAULT_COMMAND_LINE_SIZE = 2048
 
 
@@ -140,7 +148,9 @@ def format_word(parameter: Parameter) -> str:
         return parameter.name
     _check_value(parameter)
     value = parameter.value
-    return f'{parameter.name}="{value}"' if " " in value else f"{parameter.name}={value}"
+    if " " in value and '"' not in value:
+        return f'{parameter.name}="{value}"'
+    return f"{parameter.name}={value}"
 
 
 def check_parameters(parameters: t.Sequence[Parameter]) -> None:
@@ -170,14 +180,6 @@ def change(line: CommandLine, parameters: t.Iterable[Parameter]) -> CommandLine:
 def satisfied(line: CommandLine, parameters: t.Iterable[Parameter]) -> bool:
     """Whether the line already says what is declared."""
     return all(_is_satisfied(line, parameter) for parameter in parameters)
-
-
-def foreign_words(line: CommandLine, parameters: t.Iterable[Parameter]) -> list[tuple[str, str | None]]:
-    """Name and value of each word that none of the declared parameters speaks of, in their order."""
-    declared = list(parameters)
-    return [
-        (word.name, word.value) for word in line.words if not any(_speaks_of(parameter, word) for parameter in declared)
-    ]
 
 
 def machine_limit(machine: str) -> int:
@@ -254,15 +256,22 @@ def _check_name(name: str) -> None:
 
 def _check_value(parameter: Parameter) -> None:
     value = parameter.value or ""
-    if '"' in value:
+    if '"' in value and not _is_read_back(parameter):
         raise CommandLineError(
-            f"the value of {parameter.name} has a double quote in it ({value!r}): the kernel's command line has no way "
-            "to say that"
+            f"the value of {parameter.name} has a double quote in it ({value!r}) that the kernel would not leave as "
+            "it is: it takes one off at the beginning and at the end, and each one has to have its partner, with all "
+            "blanks between the two"
         )
     if not _VALUE.fullmatch(value):
         raise CommandLineError(
             f"the value of {parameter.name} ({value!r}) is not printable ASCII: no boot loader hands that on unchanged"
         )
+
+
+def _is_read_back(parameter: Parameter) -> bool:
+    """Whether the kernel takes name and value, with no quote around them, for this one word."""
+    words = parse(str(parameter)).words
+    return len(words) == 1 and words[0].closed and (words[0].name, words[0].value) == (parameter.name, parameter.value)
 
 
 def _check_pair(one: Parameter, other: Parameter) -> None:

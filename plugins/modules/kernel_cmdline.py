@@ -22,8 +22,9 @@ notes:
   - A new parameter comes after the others, in front of C(--). For GRUB, it comes at the end of C(GRUB_CMDLINE_LINUX),
     so that recovery entries have it, too, and what stands in C(GRUB_CMDLINE_LINUX_DEFAULT) comes after it. The last
     C(console=) is the one that becomes C(/dev/console).
-  - The kernel's command line has no escapes. A value cannot contain a double quote. GRUB changes backslashes and single
-    quotes on the way to the kernel, U-Boot changes these and C($). Such values are refused.
+  - The kernel's command line has no escapes. A value cannot begin or end with a double quote, and one within it needs a
+    partner. GRUB changes backslashes and quotes on the way to the kernel, U-Boot changes backslashes, single quotes and
+    C($). Such values are refused.
   - Two runs on one host do not meet. The second one waits two minutes at most.
 author:
   - The fleet.netconsole authors (@fleet-netconsole)
@@ -199,7 +200,6 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.tra
 )
 from ansible_collections.fleet.netconsole.plugins.module_utils._command_line import (
     Parameter,
-    check_parameters,
     parse,
     satisfied,
 )
@@ -237,14 +237,13 @@ def main() -> None:
 
 
 def _result(module: AnsibleModule, parameters: list[Parameter]) -> dict[str, Any]:
-    check_parameters(parameters)
     host = Host(module.params["root_path"])
     loader, why = choose(host, module.params["boot_loader"])
     outcome = run(
         loader,
         parameters,
         check_mode=module.check_mode,
-        backup=module.backup_local if module.params["backup"] else None,
+        backup=module.params["backup"],
     )
     for note in outcome.notes:
         module.warn(note)

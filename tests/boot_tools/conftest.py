@@ -129,11 +129,13 @@ def disk(master: Path, work: Path) -> Iterator[Disk]:
     image, root = work / "disk.img", work / "root"
     run("cp", "--sparse=always", master, image)
     root.mkdir()
-    mounted = Disk(image, root)
     try:
-        yield mounted
+        mounted = Disk(image, root)
+        try:
+            yield mounted
+        finally:
+            mounted.close()
     finally:
-        mounted.close()
         root.rmdir()
         image.unlink()
 

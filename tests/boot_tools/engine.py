@@ -41,10 +41,11 @@ def meaning(line: str) -> list[tuple[str, str | None]]:
 
 
 def random_parameters(count: int, *, without: str) -> list[Parameter]:
-    """Values of any printable characters but a double quote and these. The same ones each time."""
+    """Values of any printable characters but a double quote and these, with many blanks. The same ones each time."""
     generator = random.Random(2026)
     alphabet = [sign for sign in string.ascii_letters + string.digits + string.punctuation + " " if sign not in without]
     alphabet.remove('"')
+    alphabet += " " * 20
     lengths = [generator.randrange(1, 30) for _number in range(count)]
     return [
         Parameter(f"p{number}", "".join(generator.choice(alphabet) for _sign in range(length)))

@@ -39,6 +39,7 @@ PARAMETERS = (
     Parameter("odd", "`id` $(id) $HOME a#b|c&d<e>f{g}h[i]"),
     Parameter("console", "ttyS9,115200", unique=False),
     Parameter("bare-word"),
+    Parameter("blanks", "a  b"),  # arguments that are joined by one blank are told from one with two
 )
 
 

@@ -25,6 +25,7 @@ from .interface import (
     changed_line,
     file_change,
     latin,
+    latin_output,
 )
 
 CONFIGURATIONS = (
@@ -34,6 +35,7 @@ CONFIGURATIONS = (
     "/boot/syslinux/syslinux.cfg",
     "/extlinux.conf",
 )
+_ALPINE = "/etc/update-extlinux.conf"  # Alpine Linux
 FUTURE = kernel_install.FUTURE
 _STATEMENT = re.compile(r"(?im)^([ \t]*)(label|append|kernel|linux|include|menu[ \t]+include)[ \t]+([^\r\n]*?)[ \t]*$")
 
@@ -61,6 +63,11 @@ class Extlinux(BootLoader):
             new = _with_one(new, parameter)
         after = tuple(Entry(label, line) for label, line in lines(new).items())
         files = file_change(path, text.encode("latin-1"), new)
+        if files and self.host.exists(_ALPINE):
+            raise BootLoaderError(
+                f"{path} is written anew by update-extlinux from {_ALPINE}: this is not supported; set "
+                "default_kernel_opts there and run update-extlinux"
+            )
         note = f"no program adds kernels to {path}: whoever adds one has to copy its parameters"
         return Plan(files=files, after=after, notes=(note,) if files else ())
 
@@ -141,7 +148,7 @@ printf '\\001%s\\001%s\\001' "$U_BOOT_PARAMETERS" "$U_BOOT_UPDATE"
             done = self.host.run(["sh", "-c", self._evaluate], package="dash")
         except CommandError as error:
             raise BootLoaderError(str(error)) from error
-        parts = done.stdout.split("\x01")
+        parts = latin_output(done.stdout).split("\x01")
         if done.returncode or len(parts) != 4:
             raise BootLoaderError(f"{self.settings} cannot be read by the shell: {done.stderr.strip()}")
         if parts[2] not in ("", "true"):
@@ -167,7 +174,7 @@ printf '\\001%s\\001%s\\001' "$U_BOOT_PARAMETERS" "$U_BOOT_UPDATE"
     def _value_without_drop_in(self) -> str:
         name = self.drop_in.rsplit("/", 1)[1]
         script = self._evaluate.replace('[ -e "$file" ]', f'[ -e "$file" ] && [ "${{file##*/}}" != {name} ]')
-        parts = self.host.run(["sh", "-c", script], package="dash").stdout.split("\x01")
+        parts = latin_output(self.host.run(["sh", "-c", script], package="dash").stdout).split("\x01")
         return parts[1] or self._default
 
 

@@ -102,8 +102,8 @@ def _kernel_lines(text: str) -> dict[str, str]:
     """Identifier of each entry of 10_linux and its kernel command line, in the order of the menu."""
     found: dict[str, str] = {}
     inside, name = False, ""
-    for row in text.splitlines():
-        stripped = row.strip()
+    for row in text.split("\n"):  # splitlines() would also split at the second byte of some letters in UTF-8
+        stripped = row.strip(" \t\r")
         if stripped.startswith("### BEGIN "):
             inside = stripped.startswith(_SECTION)
         elif inside and stripped.startswith("menuentry "):

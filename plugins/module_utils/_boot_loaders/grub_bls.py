@@ -18,12 +18,14 @@ from .._command_line import CommandLineError, Parameter
 from . import esp, grub_defaults, grub_script, kernel_install
 from .interface import BootLoader, BootLoaderError, Entry, FileChange, Plan, file_change, latin
 from .ostree import BOOTED
-from .systemd_boot import OPTIONS
+from .systemd_boot import OPTIONS, options_of
 
 CONFIGURATION = "/boot/grub2/grub.cfg"
-GRUBENV = "/boot/grub2/grubenv"
+_FOLDER = "/boot/grub2"
+GRUBENV = f"{_FOLDER}/grubenv"
 _GRUBENV_SIZE = 1024  # GRUB refuses an environment block of any other size
 _VARIABLE = re.compile(r"(?m)^(\w+)=((?:\\.|[^\\\n])*)$")
+_VARIABLES = re.compile(r"\$(\w*)")
 _DEFAULTS = f"{grub_defaults.SETTINGS} (grub2-mkconfig)"
 
 
@@ -35,25 +37,18 @@ class BlsGrub(BootLoader):
     def detect(self) -> str | None:
         """grub.cfg of the name that Fedora and SUSE use, and entry files, without systemd-boot or ostree."""
         found = esp.entries(self.host)
-        if (
-            not found
-            or not self.host.exists(CONFIGURATION)
-            or self.host.exists(BOOTED)
-            or esp.has_systemd_boot(self.host)
-        ):
+        configuration = self._configuration()
+        if not found or configuration is None or self.host.exists(BOOTED) or esp.has_systemd_boot(self.host):
             return None
-        return f"{CONFIGURATION} and {found[0]} exist"
+        return f"{configuration} and {found[0]} exist"
 
     def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
         """Every entry file, and the sources of later ones."""
         variables = self._variables()
-        try:
-            entries = [Entry(path, _line(text, variables)) for path, text in self._texts().items()]
-            future = self._future()
-            if future is not None:
-                entries.append(Entry(kernel_install.FUTURE, grub_script.join(grub_script.words(future))))
-        except grub_script.GrubScriptError as error:
-            raise BootLoaderError(f"an entry below loader/entries: {error}") from error
+        entries = [Entry(path, _line(path, text, variables)) for path, text in self._texts().items()]
+        future = kernel_install.read_line(self.host)
+        if future is not None:
+            entries.append(Entry(kernel_install.FUTURE, _joined(kernel_install.FILE, future)))
         if self.host.exists(grub_defaults.SETTINGS):
             entries.append(Entry(_DEFAULTS, grub_defaults.read_settings(self.host, drop_ins=False).line))
         return tuple(entries)
@@ -71,33 +66,43 @@ class BlsGrub(BootLoader):
         texts = self._texts()
         variables = self._variables()
         changed = dict(variables)
-        if any("$kernelopts" in text for text in texts.values()) and "kernelopts" in variables:
-            changed["kernelopts"] = grub_script.change_text(variables["kernelopts"], parameters)
+        # Entries without it have their own line, which kernel-install makes from /etc/kernel/cmdline.
+        own = [text for text in texts.values() if "$kernelopts" not in text]
+        if own or self.host.exists(kernel_install.FILE):
+            kernel_install.check(parameters, echo=False)
+        if len(own) < len(texts) and "kernelopts" in variables:
+            changed["kernelopts"] = _changed(f"kernelopts in {GRUBENV}", variables["kernelopts"], parameters)
             files += self._grubenv(changed["kernelopts"])
         for path, text in texts.items():
             new = text
             if "$kernelopts" not in text:
                 new = self._changed_entry(path, text, parameters)
                 files += file_change(path, text.encode("latin-1"), new)
-            after.append(Entry(path, _line(new, changed)))
-        future = self._future()
-        if future is not None:
-            new = grub_script.change_text(future, parameters)
-            content = self.host.read(kernel_install.FILE) or b""
-            files += file_change(kernel_install.FILE, content, new + latin(content)[len(future) :])
-            after.append(Entry(kernel_install.FUTURE, grub_script.join(grub_script.words(new))))
+            after.append(Entry(path, _line(path, new, changed)))
+        future = kernel_install.Future(None)
+        if own or self.host.exists(kernel_install.FILE):
+            template = _VARIABLES.sub("", options_of(own[0])) if own else ""
+            future = kernel_install.change_line(
+                self.host, parameters, template=template, needed=bool(files), change_text=_changed_future
+            )
+            files += future.files
+        if future.line is not None:
+            after.append(Entry(kernel_install.FUTURE, _joined(kernel_install.FILE, future.line)))
         if self.host.exists(grub_defaults.SETTINGS):
             settings, more = grub_defaults.change_settings(self.host, parameters, drop_ins=False)
             files += more
             after.append(Entry(_DEFAULTS, settings.line))
-        return Plan(files=tuple(files), after=tuple(after))
+        return Plan(files=tuple(files), after=tuple(after), notes=future.notes)
+
+    def _configuration(self) -> str | None:
+        """GRUB's own file. RHEL 8 on UEFI has it on the EFI system partition, in the vendor's folder."""
+        if self.host.exists(CONFIGURATION):
+            return CONFIGURATION
+        vendors = self.host.glob("/boot/efi/EFI", "*") if self.host.is_folder(_FOLDER) else []
+        return next((f"{vendor}/grub.cfg" for vendor in vendors if self.host.exists(f"{vendor}/grub.cfg")), None)
 
     def _texts(self) -> dict[str, str]:
         return {path: latin(self.host.read(path) or b"") for path in esp.entries(self.host)}
-
-    def _future(self) -> str | None:
-        content = self.host.read(kernel_install.FILE)
-        return None if content is None else latin(content).rstrip("\n")
 
     def _variables(self) -> dict[str, str]:
         text = latin(self.host.read(GRUBENV) or b"")
@@ -119,15 +124,30 @@ class BlsGrub(BootLoader):
         found = list(OPTIONS.finditer(text))
         if len(found) != 1:
             raise BootLoaderError(f"{path} has {len(found)} lines of options: one is expected")
-        try:
-            new = grub_script.change_text(found[0].group(2), parameters)
-        except grub_script.GrubScriptError as error:
-            raise BootLoaderError(f"{path}: {error}; quote it first") from error
+        new = _changed(path, found[0].group(2), parameters)
         return text[: found[0].start(2)] + new + text[found[0].end(2) :]
 
 
-def _line(text: str, variables: t.Mapping[str, str]) -> str:
+def _line(path: str, text: str, variables: t.Mapping[str, str]) -> str:
     """GRUB fills the variables in first and takes the quotes off then, as blscfg does."""
-    options = " ".join(found.group(2) for found in OPTIONS.finditer(text))
-    filled = re.sub(r"\$(\w*)", lambda found: variables.get(found.group(1), ""), options)
-    return grub_script.join(grub_script.words(filled))
+    return _joined(path, _VARIABLES.sub(lambda found: variables.get(found.group(1), ""), options_of(text)))
+
+
+def _joined(source: str, text: str) -> str:
+    """The line that GRUB makes from a text of its language."""
+    try:
+        return grub_script.join(grub_script.words(text))
+    except grub_script.GrubScriptError as error:
+        raise BootLoaderError(f"{source}: {error}") from error
+
+
+def _changed(source: str, text: str, parameters: t.Sequence[Parameter]) -> str:
+    try:
+        return grub_script.change_text(text, parameters)
+    except grub_script.GrubScriptError as error:
+        raise BootLoaderError(f"{source}: {error}; quote it first") from error
+
+
+def _changed_future(text: str, parameters: t.Sequence[Parameter]) -> str:
+    body = text.rstrip("\n")
+    return _changed(kernel_install.FILE, body, parameters) + text[len(body) :]

@@ -16,7 +16,7 @@ from .._command import CommandError
 from .._command_line import CommandLine, Parameter, Word, parse, satisfied
 from . import grub_script, shell
 from .host import Host
-from .interface import BootLoaderError, FileChange, file_change, latin
+from .interface import BootLoaderError, FileChange, file_change, latin, latin_output
 
 LINUX = "GRUB_CMDLINE_LINUX"
 DEFAULT = "GRUB_CMDLINE_LINUX_DEFAULT"
@@ -53,7 +53,7 @@ def _settings(host: Host, script: t.Sequence[str]) -> Settings:
         done = host.run(["sh", "-c", *script], package="dash")
     except CommandError as error:
         raise BootLoaderError(str(error)) from error
-    parts = done.stdout.split(_MARK)
+    parts = latin_output(done.stdout).split(_MARK)
     if done.returncode or len(parts) != 4:
         raise BootLoaderError(f"{SETTINGS} and its drop-ins cannot be read by the shell: {done.stderr.strip()}")
     return Settings(_kernel_words(LINUX, parts[1]), _kernel_words(DEFAULT, parts[2]))
@@ -73,6 +73,11 @@ def change_settings(
         if parameter.unique or not parameter.present:
             settings = _remove(settings, texts, parameter)
         if parameter.present:
+            if any(word.text == "--" for word in settings.linux):
+                raise BootLoaderError(
+                    f"{LINUX} has a '--' in it: the kernel gives all that follows to init, and so every new parameter; "
+                    f"move it and what follows it to the end of {DEFAULT} first"
+                )
             word = grub_script.quote(parameter)
             texts[target] = _append(texts[target], word)
             settings = Settings((*settings.linux, _kernel_word(grub_script.words(word)[0])), settings.default)

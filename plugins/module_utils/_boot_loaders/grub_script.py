@@ -102,15 +102,27 @@ def change_text(text: str, parameters: t.Iterable[Parameter]) -> str:
             continue
         any_value = parameter.present or parameter.value is None
         if parameter.unique or not parameter.present:
-            for first, last, argument in reversed(spans(text)):
+            for first, last, argument in reversed(_spans_of_kernel(text)):
                 word = Word("", join([argument]))
                 if word.key == parameter.key and (any_value or word.value == parameter.value):
                     before = text[:first].rstrip(" \t")
                     text = before + text[last:] if before else text[:first] + text[last:].lstrip(" \t")
         if parameter.present:
             quoted = quote_for_kernel(parameter, grubby=True)
-            text = f"{text} {quoted}" if text.strip() else quoted
+            end = _end_of_kernel(text)
+            before, after = text[:end].rstrip(_BLANK) if end < len(text) else text, text[end:]
+            text = " ".join(part for part in (before, quoted, after) if part.strip(_BLANK))
     return text
+
+
+def _end_of_kernel(text: str) -> int:
+    """Where the "--" stands that gives all that follows it to init; else the end of the text."""
+    return next((first for first, _last, argument in spans(text) if argument == "--"), len(text))
+
+
+def _spans_of_kernel(text: str) -> list[tuple[int, int, str]]:
+    end = _end_of_kernel(text)
+    return [span for span in spans(text) if span[0] < end]
 
 
 def _argument(argument: str) -> str:

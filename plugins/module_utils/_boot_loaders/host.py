@@ -12,6 +12,7 @@ import fnmatch
 import os
 import stat
 import tempfile
+import time
 import typing as t
 
 from .._command import CompletedCommand, run_command
@@ -20,6 +21,7 @@ from .._command import CompletedCommand, run_command
 GENERATOR_TIMEOUT = 900.0
 _PROGRAM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _MAX_LINKS = 40
+_ATTRIBUTES_OF_CONTENT = ("security.ima", "security.evm")
 _WAYS_OUT = {
     errno.ENOSPC: "its file system is full: free some space there (old kernels, for example)",
     errno.EDQUOT: "its disk quota is used up",
@@ -37,7 +39,7 @@ class Host:
     """Files by their path as the host itself sees them, such as /etc/default/grub. Links stay within the root."""
 
     def __init__(self, root: str = "/") -> None:
-        self.root = os.path.abspath(root)
+        self.root = f"/{os.path.abspath(root).lstrip('/')}"
 
     @property
     def is_running(self) -> bool:
@@ -62,6 +64,10 @@ class Host:
         """Whether there is a folder."""
         return os.path.isdir(self.real(path))
 
+    def stat(self, path: str) -> os.stat_result | None:
+        """Owner, mode and more of a file, or None when there is none."""
+        return _stat(self.real(path))
+
     def glob(self, folder: str, pattern: str) -> list[str]:
         """The files of a folder whose names fit, sorted as the shell does in the C locale."""
         try:
@@ -80,8 +86,11 @@ class Host:
                 return path
         return None
 
-    def write(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
-        """Replace a file atomically, keeping its owner and mode; missing folders are made. Raises HostError."""
+    def write(self, path: str, content: bytes, *, mode: int = 0o644, like: os.stat_result | None = None) -> None:
+        """Replace a file atomically, with its owner, mode and attributes; missing folders are made. Raises HostError.
+
+        mode: that of a new file. like: take owner and mode from there instead.
+        """
         real = self.real(path)
         temporary = ""
         try:
@@ -89,7 +98,8 @@ class Host:
             handle, temporary = tempfile.mkstemp(prefix=".fleet-netconsole.", dir=os.path.dirname(real))
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-                _keep_owner(file.fileno(), real, mode)
+                _keep_owner(file.fileno(), like or _stat(real), mode)
+                _keep_attributes(file.fileno(), real)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, real)
@@ -108,6 +118,12 @@ class Host:
             return
         except OSError as error:
             raise HostError(f"{path} cannot be removed: {_reason(error)}") from error
+
+    def keep_copy(self, path: str) -> str:
+        """Copy a file beside itself, by a name that FAT takes, too: the copy's path. Raises HostError."""
+        copy = f"{path}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H-%M-%S')}~"
+        self.write(copy, self.read(path) or b"", like=self.stat(path))
+        return copy
 
     def check_room(self, path: str, needed: int) -> None:
         """Raise HostError when the file system of a file is read-only or has less than the needed bytes free."""
@@ -158,14 +174,27 @@ class Host:
         return os.path.join(self.root, *done)
 
 
-def _keep_owner(handle: int, real: str, mode: int) -> None:
+def _stat(real: str) -> os.stat_result | None:
     try:
-        known = os.stat(real)
+        return os.stat(real)
     except FileNotFoundError:
+        return None
+
+
+def _keep_owner(handle: int, known: os.stat_result | None, mode: int) -> None:
+    if known is None:
         _as_far_as_possible(lambda: os.fchmod(handle, mode))
         return
     _as_far_as_possible(lambda: os.fchown(handle, known.st_uid, known.st_gid))
     _as_far_as_possible(lambda: os.fchmod(handle, stat.S_IMODE(known.st_mode)))
+
+
+def _keep_attributes(handle: int, real: str) -> None:
+    """The label of SELinux, access lists and others, where the file is there and the file system has them."""
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(real):
+            if name not in _ATTRIBUTES_OF_CONTENT:
+                os.setxattr(handle, name, os.getxattr(real, name))
 
 
 def _as_far_as_possible(action: t.Callable[[], None]) -> None:

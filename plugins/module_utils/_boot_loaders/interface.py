@@ -44,7 +44,7 @@ class FileChange:
 
 @dataclass(frozen=True)
 class Command:
-    """A program that makes the boot loader's own files from the changed ones; undo takes it back."""
+    """A program that makes the boot loader's own files from the changed ones; undo takes it back, done or not."""
 
     argv: tuple[str, ...]
     package: str
@@ -90,6 +90,13 @@ class BootLoader(abc.ABC):
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
         """What has to be done for the declared parameters. Raises BootLoaderError, CommandLineError."""
 
+    def undo(self, command: Command, _before: t.Sequence[Entry]) -> tuple[str, ...]:
+        """What to run to take a command back that may have been done or not; empty where there is nothing to do.
+
+        The files are as before already. Raises BootLoaderError.
+        """
+        return command.undo
+
     def verify(self, plan: Plan, parameters: t.Sequence[Parameter]) -> list[str]:
         """What is wrong when the entries are read back after the plan: one sentence for each mistake."""
         actual = {entry.id: entry for entry in self.read(parameters)}
@@ -119,6 +126,11 @@ def changed_line(line: str, parameters: t.Sequence[Parameter]) -> str:
 def latin(content: bytes) -> str:
     """Bytes of a file as text in which each byte is one character."""
     return content.decode("latin-1")
+
+
+def latin_output(text: str) -> str:
+    """What a program printed, likewise."""
+    return latin(text.encode("utf-8"))
 
 
 def file_change(path: str, before: bytes | None, after: str | None, *, mode: int = 0o644) -> tuple[FileChange, ...]:

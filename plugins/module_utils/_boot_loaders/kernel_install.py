@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 # Without the file, kernel-install (90-loaderentry.install, 60-ukify.install) takes /usr/lib/kernel/cmdline, and without
-# that the running kernel's line. Runs of white space become one blank, also within quotes.
+# that the running kernel's line. Runs of white space become one blank, also within quotes. White space is that of the
+# shell: str.split() and str.splitlines() would take bytes of UTF-8 letters for some.
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -20,6 +22,8 @@ FILE = "/etc/kernel/cmdline"
 MADE = "/etc/kernel/cmdline.made-by-fleet-netconsole"  # holds the line that FILE was made from
 _FALLBACK = "/usr/lib/kernel/cmdline"
 _RUNNING = "/proc/cmdline"
+_ROW = re.compile(r"[^\n]*\n|[^\n]+")
+_BLANKS = re.compile(r"[ \t\r\n]+")
 _NOT_KEPT = ("BOOT_IMAGE", "initrd", "systemd.machine_id")
 
 
@@ -55,42 +59,15 @@ def read_line(host: Host) -> str | None:
     return None if content is None else _one_line(latin(content))
 
 
-def change_line(
-    host: Host, parameters: t.Sequence[Parameter], *, template: str, needed: bool, keep: bool = False
-) -> Future:
-    """The line with the declared parameters.
-
-    Where there is no file, it is made from template (an entry's line) if needed, or if the running kernel does not have
-    a parameter that is to be present. Without keep, it goes again as soon as it says what it was made from.
-    """
-    content = host.read(FILE)
-    if content is None:
-        fallback = read_line(host)
-        if fallback is None and not needed and _running_has(host, parameters):
-            return Future(None)
-        base = fallback if fallback is not None else _kept(template)
-        line = changed_line(base, parameters)
-        if fallback is not None and line == fallback:
-            return Future(line)
-        made = FileChange(MADE, host.read(MADE), f"{base}\n".encode("latin-1"))
-        return Future(line, (*file_change(FILE, None, f"{line}\n"), made))
-    text = latin(content)
-    new = _changed_text(text, parameters)
-    made_from = host.read(MADE)
-    if not keep and made_from is not None and new != text and _one_line(new) == _one_line(latin(made_from)):
-        files = (FileChange(FILE, content, None), FileChange(MADE, made_from, None))
-        note = "a kernel that is installed before the next reboot takes over the running kernel's parameters"
-        return Future(None, files, (note,)) if host.read(_FALLBACK) is None else Future(_one_line(new), files)
-    return Future(_one_line(new), file_change(FILE, content, new))
-
-
-def _changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
-    """Lines that are comments, and the line ends, stay."""
-    rows = text.splitlines(keepends=True)
+def changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
+    """The file with the declared parameters. Lines that are comments, and the line ends, stay."""
+    rows = _ROW.findall(text)
     for parameter in parameters:
         if satisfied(parse(_one_line("".join(rows))), [parameter]):
             continue
-        numbers = [number for number, row in enumerate(rows) if row.strip() and not _is_comment(row)] or [len(rows)]
+        numbers = [number for number, row in enumerate(rows) if _BLANKS.sub("", row) and not _is_comment(row)] or [
+            len(rows)
+        ]
         if numbers[0] == len(rows):
             rows.append("\n")
         elsewhere = Parameter(parameter.name, None if parameter.present else parameter.value, present=False)
@@ -103,13 +80,49 @@ def _changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
     return "".join(rows)
 
 
+def change_line(
+    host: Host,
+    parameters: t.Sequence[Parameter],
+    *,
+    template: str,
+    needed: bool,
+    keep: bool = False,
+    change_text: t.Callable[[str, t.Sequence[Parameter]], str] = changed_text,
+) -> Future:
+    """The line with the declared parameters.
+
+    Where there is no file, it is made from template (an entry's line) if needed, or if the running kernel does not have
+    a parameter that is to be present. Without keep, it goes again as soon as it says what it was made from.
+    change_text: changes a text of the boot loader's language.
+    """
+    content = host.read(FILE)
+    if content is None:
+        fallback = read_line(host)
+        if fallback is None and not needed and _running_has(host, parameters):
+            return Future(None)
+        base = fallback if fallback is not None else _kept(template)
+        line = _one_line(change_text(base, parameters))
+        if fallback is not None and line == fallback:
+            return Future(line)
+        made = FileChange(MADE, host.read(MADE), f"{base}\n".encode("latin-1"))
+        return Future(line, (*file_change(FILE, None, f"{line}\n"), made))
+    text = latin(content)
+    new = change_text(text, parameters)
+    made_from = host.read(MADE)
+    if not keep and made_from is not None and new != text and _one_line(new) == _one_line(latin(made_from)):
+        files = (FileChange(FILE, content, None), FileChange(MADE, made_from, None))
+        note = "a kernel that is installed before the next reboot takes over the running kernel's parameters"
+        return Future(None, files, (note,)) if host.read(_FALLBACK) is None else Future(_one_line(new), files)
+    return Future(_one_line(new), file_change(FILE, content, new))
+
+
 def _one_line(text: str) -> str:
     """As 90-loaderentry.install reads it."""
-    return " ".join(" ".join(row for row in text.splitlines() if not _is_comment(row)).split())
+    return _BLANKS.sub(" ", "".join(row for row in _ROW.findall(text) if not _is_comment(row))).strip(" ")
 
 
 def _is_comment(row: str) -> bool:
-    return row.lstrip().startswith("#")
+    return row.lstrip(" \t").startswith("#")
 
 
 def _kept(line: str) -> str:
@@ -117,6 +130,6 @@ def _kept(line: str) -> str:
 
 
 def _running_has(host: Host, parameters: t.Sequence[Parameter]) -> bool:
+    wanted = [one for one in parameters if one.present]
     content = host.read(_RUNNING) if host.is_running else None
-    line = parse("" if content is None else latin(content))
-    return content is not None and satisfied(line, [one for one in parameters if one.present])
+    return not wanted or (content is not None and satisfied(parse(latin(content)), wanted))

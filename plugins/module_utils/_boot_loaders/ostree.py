@@ -54,7 +54,7 @@ class RpmOstree(BootLoader):
         return (Entry(NEXT_BOOT, done.stdout.strip("\n")),)
 
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
-        """One call that deletes and appends; a second one with both the other way round takes it back."""
+        """One call that deletes and appends."""
         (entry,) = self.read()
         line = parse(entry.line)
         cut = [word.text for word in line.words if grub_script.is_cut(word.text)]
@@ -70,14 +70,23 @@ class RpmOstree(BootLoader):
             removed += [word.text for word in line.words if _goes(parameter, word)]
             if parameter.present:
                 added.append(grub_script.quote_for_kernel(parameter))
+        if added and line.rest.strip():
+            raise BootLoaderError(
+                f"the line has {line.rest.strip()!r} at its end, which the kernel gives to init: rpm-ostree adds new "
+                "parameters behind it only; take it away first"
+            )
         program = self.host.program("rpm-ostree") or "rpm-ostree"
         kept = [word.text for word in line.words if word.text not in removed]
-        command = Command(
-            (program, "kargs", *_options("delete", removed), *_options("append", added)),
-            "rpm-ostree",
-            (program, "kargs", *_options("delete", added), *_options("append", removed)),
-        )
+        command = Command((program, "kargs", *_options("delete", removed), *_options("append", added)), "rpm-ostree")
         return Plan(commands=(command,), after=(Entry(NEXT_BOOT, " ".join([*kept, *added])),), notes=notes)
+
+    def undo(self, command: Command, before: t.Sequence[Entry]) -> tuple[str, ...]:
+        """The whole line anew, since rpm-ostree appends at the end only, and the order of console= counts."""
+        (old,), (new,) = before, self.read()
+        if old.line == new.line:
+            return ()
+        options = [_options(name, _texts(entry.line)) for name, entry in (("delete", new), ("append", old))]
+        return (*command.argv[:2], *options[0], *options[1])
 
 
 class Bootc(BootLoader):
@@ -104,15 +113,24 @@ class Bootc(BootLoader):
             line = parse(" ".join(word for words in lists.values() for word in words))
             if _is_said(line, parameter):
                 continue
-            lists = {
-                path: [word for word in words if not _goes(parameter, Word("", word))] for path, words in lists.items()
-            }
+            self._check_single(lists, parameter)
+            lists = {path: _without(words, parameter) for path, words in lists.items()}
             if parameter.present:
-                lists[KARGS_FILE] = [*lists[KARGS_FILE], grub_script.quote_for_kernel(parameter)]
+                # In front of the "--" that gives all that follows it to init.
+                path = next((path for path, words in lists.items() if "--" in words), KARGS_FILE)
+                at = _end_of_kernel(lists[path])
+                lists[path] = [*lists[path][:at], grub_script.quote_for_kernel(parameter), *lists[path][at:]]
         files = [one for path in paths for one in self._file(path, lists[path])]
         return Plan(
             tuple(files), after=(Entry(KARGS_FOLDER, " ".join(word for words in lists.values() for word in words)),)
         )
+
+    def _check_single(self, lists: t.Mapping[str, t.Sequence[str]], parameter: Parameter) -> None:
+        for path, words in lists.items():
+            for text in words:
+                parsed = parse(text).words
+                if len(parsed) > 1 and any(_goes(parameter, word) for word in parsed):
+                    raise BootLoaderError(f"{path} has several parameters in the one string {text!r}: split it first")
 
     def _paths(self) -> list[str]:
         """The files that count on this machine, for which the image is built, too."""
@@ -135,9 +153,11 @@ class Bootc(BootLoader):
         if list(words) == self._words(path):
             return ()
         if path == KARGS_FILE:
-            return file_change(path, content, f"kargs = {json.dumps(words)}\n" if words else None)
+            return file_change(path, content, f"kargs = {json.dumps(words, ensure_ascii=False)}\n" if words else None)
         text = latin(content or b"")
-        return file_change(path, content, _KARGS.sub(lambda dummy: f"kargs = {json.dumps(words)}", text, count=1))
+        return file_change(
+            path, content, _KARGS.sub(lambda dummy: f"kargs = {json.dumps(words, ensure_ascii=False)}", text, count=1)
+        )
 
 
 def _list_of(path: str, name: str, pattern: t.Pattern[str], text: str) -> list[str]:
@@ -163,6 +183,20 @@ def _goes(parameter: Parameter, word: Word) -> bool:
     """Whether a word makes room for what is declared; one that says it already, for a better quoted one."""
     any_value = parameter.unique if parameter.present else parameter.value is None
     return word.key == parameter.key and (any_value or word.value == parameter.value)
+
+
+def _texts(line: str) -> list[str]:
+    return [word.text for word in parse(line).words]
+
+
+def _end_of_kernel(words: t.Sequence[str]) -> int:
+    """Where the "--" stands that gives all that follows it to init; else the end."""
+    return [*words, "--"].index("--")
+
+
+def _without(words: t.Sequence[str], parameter: Parameter) -> list[str]:
+    end = _end_of_kernel(words)
+    return [word for number, word in enumerate(words) if number >= end or not _goes(parameter, Word("", word))]
 
 
 def _options(name: str, words: t.Iterable[str]) -> list[str]:

@@ -18,14 +18,14 @@ import typing as t
 from dataclasses import dataclass
 
 from .._command import CommandError
-from .._command_line import CommandLineError, Parameter, machine_limit, parse, satisfied
+from .._command_line import CommandLineError, Parameter, check_parameters, machine_limit, parse, satisfied
 from .host import Host, HostError
 from .interface import BootLoader, BootLoaderError, Command, Entry, Plan
 
 LOCK_TIMEOUT = 120.0  # seconds: longer than most generators take
 ROOM = 1024 * 1024  # bytes: a grub.cfg beside the old one, or an image that grows by a longer command line
 ENGINE_ERRORS = (BootLoaderError, CommandError, CommandLineError, HostError)
-_LOCK_FOLDERS = ("/run/lock", "/run", "/tmp")
+_LOCK_FOLDERS = ("/run", "/tmp")  # not /run/lock, where every user can write
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,11 @@ def run(
     parameters: t.Sequence[Parameter],
     *,
     check_mode: bool,
-    backup: t.Callable[[str], str] | None = None,
+    backup: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
 ) -> Outcome:
     """Make the entries as declared, or foretell it. Raises one of ENGINE_ERRORS with everything as it was before."""
+    check_parameters(parameters)
     if check_mode:
         before, planned = plan(loader, parameters)
         return Outcome(before, planned.after, planned.changed, _actions(planned), planned.notes)
@@ -83,10 +84,8 @@ def run(
         before, planned = plan(loader, parameters)
         if not planned.changed:
             return Outcome(before, before, changed=False, notes=planned.notes)
-        backups = tuple(
-            backup(loader.host.real(change.path)) for change in planned.files if backup and change.before is not None
-        )
-        _carry_out(loader, planned, parameters)
+        backups = _keep_copies(loader.host, planned) if backup else ()
+        _carry_out(loader, planned, parameters, before)
         return Outcome(before, loader.read(parameters), True, _actions(planned), planned.notes, backups)
 
 
@@ -125,7 +124,21 @@ def _wait_for(handle: int, path: str, timeout: float) -> None:
         time.sleep(0.1)
 
 
-def _carry_out(loader: BootLoader, planned: Plan, parameters: t.Sequence[Parameter]) -> None:
+def _keep_copies(host: Host, planned: Plan) -> tuple[str, ...]:
+    """Copies of the files that exist, by their paths for this process; all of them, or none."""
+    copies: list[str] = []
+    try:
+        for change in planned.files:
+            if change.before is not None:
+                copies.append(host.keep_copy(change.path))
+    except HostError:
+        for copy in copies:
+            host.remove(copy)
+        raise
+    return tuple(host.real(copy) for copy in copies)
+
+
+def _carry_out(loader: BootLoader, planned: Plan, parameters: t.Sequence[Parameter], before: t.Sequence[Entry]) -> None:
     host = loader.host
     done: list[Command] = []
     with _Snapshot(host, planned) as snapshot:
@@ -142,7 +155,7 @@ def _carry_out(loader: BootLoader, planned: Plan, parameters: t.Sequence[Paramet
             if mistakes:
                 raise BootLoaderError("read back after the change: " + "; ".join(mistakes))
         except (*ENGINE_ERRORS, OSError) as error:
-            failures = [*snapshot.restore(), *_undo(host, done)]
+            failures = [*snapshot.restore(), *_undo(loader, done, before)]
             raise BootLoaderError(_failed(str(error), planned, failures)) from error
 
 
@@ -153,14 +166,15 @@ def _run(host: Host, command: Command) -> None:
         raise BootLoaderError(f"'{' '.join(command.argv)}' failed with exit status {result.returncode}: {output}")
 
 
-def _undo(host: Host, commands: t.Iterable[Command]) -> list[str]:
+def _undo(loader: BootLoader, commands: t.Iterable[Command], before: t.Sequence[Entry]) -> list[str]:
     failures = []
     for command in commands:
-        if command.undo:
-            try:
-                _run(host, Command(command.undo, command.package))
-            except ENGINE_ERRORS as error:
-                failures.append(str(error))
+        try:
+            undo = loader.undo(command, before)
+            if undo:
+                _run(loader.host, Command(undo, command.package))
+        except ENGINE_ERRORS as error:
+            failures.append(str(error))
     return failures
 
 
@@ -190,15 +204,18 @@ class _Snapshot:
         self.host = host
         self.planned = planned
         self.copies: dict[str, str] = {}
+        self.known: dict[str, os.stat_result | None] = {}
         self.folder = ""
 
     def __enter__(self) -> _Snapshot:
         try:
             self.folder = tempfile.mkdtemp(prefix="fleet-netconsole-")
+            self.known = {change.path: self.host.stat(change.path) for change in self.planned.files}
             for path in self._generated():
                 copy = os.path.join(self.folder, str(len(self.copies)))
                 shutil.copyfile(self.host.real(path), copy)
                 self.copies[path] = copy
+                self.known[path] = self.host.stat(path)
         except OSError as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise BootLoaderError(f"the old files cannot be copied to {self.folder}: {error.strerror}") from error
@@ -211,26 +228,26 @@ class _Snapshot:
         """Put everything back; what failed, one sentence each."""
         failures = []
         for change in self.planned.files:
-            failures += self._put_back(change.path, change.before, change.mode)
+            failures += self._put_back(change.path, change.before)
         for path in self._generated():
             if path not in self.copies:
-                failures += self._put_back(path, None, 0o644)
+                failures += self._put_back(path, None)
         for path, copy in self.copies.items():
             with open(copy, "rb") as file:
                 content = file.read()
             # Where the file system is full, there is no room for the old file beside the broken one.
-            if self._put_back(path, content, 0o644):
-                failures += self._put_back(path, None, 0o644) or self._put_back(path, content, 0o644)
+            if self._put_back(path, content):
+                failures += self._put_back(path, None) or self._put_back(path, content)
         return failures
 
-    def _put_back(self, path: str, content: bytes | None, mode: int) -> list[str]:
+    def _put_back(self, path: str, content: bytes | None) -> list[str]:
         try:
             if self.host.read(path) == content:
                 return []
             if content is None:
                 self.host.remove(path)
             else:
-                self.host.write(path, content, mode=mode)
+                self.host.write(path, content, like=self.known[path])
         except HostError as error:
             return [str(error)]
         return []

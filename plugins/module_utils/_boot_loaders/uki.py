@@ -18,6 +18,7 @@ from .pe import PeError, section
 
 _LAYOUT = re.compile(r"(?m)^[ \t]*layout=[\"']?(\w+)")
 _INSTALL_CONF = ("/etc/kernel/install.conf", "/run/kernel/install.conf", "/usr/lib/kernel/install.conf")
+_MKINITCPIO_FOLDER = "/etc/cmdline.d"
 _MODULES = ("/usr/lib/modules", "/lib/modules")
 _MACHINE_ID = re.compile(r" systemd\.machine_id=[0-9a-f]+$")
 _TRIES = re.compile(r"(\+[0-9]+(-[0-9]+)?)?\.efi$")
@@ -90,6 +91,13 @@ class UnifiedKernelImage(BootLoader):
             if found
         ]
         if layouts[:1] != ["uki"]:
+            parts = self.host.glob(_MKINITCPIO_FOLDER, "*.conf")
+            if parts:
+                raise BootLoaderError(
+                    f"{path} has its command line from {', '.join(parts)}, as mkinitcpio does it: this is not "
+                    f"supported; change it there and run mkinitcpio, or set layout=uki in {_INSTALL_CONF[0]} to "
+                    "have kernel-install make the images"
+                )
             raise BootLoaderError(
                 f"{path} is a unified kernel image, and kernel-install is not set to make them: set layout=uki in "
                 f"{_INSTALL_CONF[0]}"

@@ -9,12 +9,12 @@ from __future__ import annotations
 # zipl.conf(5): a value stands bare or within one kind of quotes, and there is no escape. A bare one goes on to the end
 # of its row, quotes within it included; only its first character may not be one. Entry files (Boot Loader
 # Specification) have the text as it stands. At the boot, zipl fills ${NAME} in from its environment block
-# (zipl-editenv(8)).
+# (zipl-editenv(8)). Fedora and RHEL make the entry files of later kernels by kernel-install (20-zipl-kernel.install).
 import re
 import typing as t
 
 from .._command_line import CommandLineError, Parameter
-from . import esp
+from . import esp, kernel_install
 from .interface import BootLoader, BootLoaderError, Command, Entry, FileChange, Plan, changed_line, file_change, latin
 from .systemd_boot import options_of, with_options
 
@@ -36,6 +36,8 @@ class Zipl(BootLoader):
         text = latin(self.host.read(CONFIGURATION) or b"")
         sections = [Entry(name, _unquoted(value)) for name, value, _at in _sections(text)]
         files = [Entry(path, options_of(latin(self.host.read(path) or b""))) for path in esp.entries(self.host)]
+        if files and self.host.exists(kernel_install.FILE):
+            files.append(Entry(kernel_install.FUTURE, kernel_install.read_line(self.host) or ""))
         if not sections and not files:
             raise BootLoaderError(f"{CONFIGURATION} has no section with parameters, and there are no entry files")
         return (*sections, *files)
@@ -52,13 +54,18 @@ class Zipl(BootLoader):
             new = changed_line(_unquoted(value), parameters)
             after.insert(0, Entry(name, new))
             if new != _unquoted(value):
-                text = text[:first] + _quoted(new, bare=value[:1] not in ("", '"', "'")) + text[last:]
+                text = text[:first] + _quoted(new, value) + text[last:]
         files: list[FileChange] = [*file_change(CONFIGURATION, content, text)]
         for path in esp.entries(self.host):
             old = latin(self.host.read(path) or b"")
             new = with_options(old, parameters)
             files += file_change(path, old.encode("latin-1"), new)
             after.append(Entry(path, options_of(new)))
+        if esp.entries(self.host) and self.host.exists(kernel_install.FILE):
+            kernel_install.check(parameters, echo=False)
+            future = kernel_install.change_line(self.host, parameters, template="", needed=True, keep=True)
+            files += future.files
+            after.append(Entry(kernel_install.FUTURE, future.line or ""))
         if not files:
             return Plan(after=tuple(after))
         program = self.host.program("zipl")
@@ -102,9 +109,14 @@ def _unquoted(value: str) -> str:
     return value[1:-1]
 
 
-def _quoted(line: str, *, bare: bool) -> str:
-    """A line as a value. What stands bare stays so; quotes are changed where the line has the same ones."""
-    quotes = [quote for quote in "\"'" if quote not in line]
+def _quoted(line: str, old: str) -> str:
+    """A line as a value in place of an old one.
+
+    What stood bare stays so. Double quotes, unless the old value had single quotes without need.
+    """
+    bare = old[:1] not in ("", '"', "'")
+    order = "'\"" if old[:1] == "'" and '"' not in old else "\"'"
+    quotes = [quote for quote in order if quote not in line]
     begins_with_quote = line.strip()[:1] in ("", '"', "'")
     if quotes and (not bare or begins_with_quote):
         return f"{quotes[0]}{line}{quotes[0]}"

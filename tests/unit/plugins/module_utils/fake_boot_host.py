@@ -25,10 +25,9 @@ SHELL_SAID: dict[tuple[object, ...], tuple[int, str, str]] = {}
 class FakeBootHost(Host):
     """Programs are functions of the test by name; any other program is an error of the test."""
 
-    def __init__(self, root, programs=None, running=None):
+    def __init__(self, root, programs=None):
         super().__init__(str(root))
         self.programs = dict(programs or {})
-        self.running = running
         self.commands = []
         for name in self.programs:
             self.put(f"/usr/sbin/{name}", "", mode=0o755)
@@ -62,10 +61,21 @@ class FakeBootHost(Host):
         if question not in SHELL_SAID:
             moved = [re.sub(r"(?<![\w}.])/(etc|usr/share)/", rf"{self.root}/\1/", part) for part in argv]
             done = subprocess.run(moved, capture_output=True, check=False)
-            out, err = (text.decode("latin-1").replace(self.root, "ROOT") for text in (done.stdout, done.stderr))
+            out, err = (
+                text.decode("utf-8", "replace").replace(self.root, "ROOT") for text in (done.stdout, done.stderr)
+            )
             SHELL_SAID[question] = (done.returncode, out, err)
         status, out, err = SHELL_SAID[question]
         return CompletedCommand(status, out.replace("ROOT", self.root), err.replace("ROOT", self.root))
+
+
+class RunningBootHost(FakeBootHost):
+    """Files below the same folder, as those of the running system."""
+
+    is_running = True
+
+    def real(self, path):
+        return FakeBootHost(self.root).real(path)
 
 
 def update_grub(host, argv):
@@ -77,7 +87,7 @@ def update_grub(host, argv):
         'for f in "$@"; do if [ -e "$f" ]; then . "$f"; fi; done; '
         'printf \'%s\\n%s\\n\' "$GRUB_CMDLINE_LINUX" "$GRUB_CMDLINE_LINUX_DEFAULT"'
     )
-    linux, default = host.shell(["sh", "-c", script, "sh", *files]).stdout.splitlines()
+    linux, default = host.shell(["sh", "-c", script, "sh", *files]).stdout.encode().decode("latin-1").split("\n")[:2]
     rows = ["### BEGIN /etc/grub.d/00_header ###", "set timeout=5", "### END /etc/grub.d/00_header ###"]
     rows += ["### BEGIN /etc/grub.d/10_linux ###"]
     for number, kernel in enumerate(reversed(KERNELS)):
@@ -112,7 +122,7 @@ U_BOOT_PARAMETERS="${U_BOOT_PARAMETERS:-ro quiet}"
 printf '%s\\n' "$U_BOOT_PARAMETERS"
 printf '%s\\n' "$(echo "${U_BOOT_PARAMETERS}" | sed -e 's| quiet||')"
 """
-    value, recovery = host.shell(["sh", "-c", script]).stdout.splitlines()
+    value, recovery = host.shell(["sh", "-c", script]).stdout.encode().decode("latin-1").split("\n")[:2]
     rows = ["default l0", "menu title U-Boot menu", "prompt 1", "timeout 50", ""]
     for number, kernel in enumerate(reversed(KERNELS)):
         for suffix, line in (("", value), ("r", f"{recovery} single")):
@@ -145,9 +155,9 @@ def uki(line):
     return header + table + data
 
 
-def grub_machine(root, **options):
+def grub_machine(root):
     """Debian with GRUB and two kernels."""
-    host = FakeBootHost(root, {"update-grub": update_grub}, **options)
+    host = FakeBootHost(root, {"update-grub": update_grub})
     host.put("/etc/default/grub", 'GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n')
     update_grub(host, ["update-grub"])
     return host
@@ -243,6 +253,14 @@ def raspberry_pi_machine(root):
     return host
 
 
+def raspbian_machine(root):
+    """Raspberry Pi OS up to Debian 11: the firmware's partition is /boot."""
+    host = FakeBootHost(root)
+    host.put("/boot/config.txt", "arm_64bit=1\n")
+    host.put("/boot/cmdline.txt", "console=serial0,115200 root=PARTUUID=1-02 rootwait quiet\n")
+    return host
+
+
 def raspi_firmware_machine(root):
     """Debian's package raspi-firmware."""
     host = FakeBootHost(root)
@@ -304,6 +322,7 @@ MACHINES = {
     "u-boot-menu": u_boot_machine,
     "extlinux": extlinux_machine,
     "raspberry-pi": raspberry_pi_machine,
+    "raspberry-pi up to Debian 11": raspbian_machine,
     "raspberry-pi of Debian": raspi_firmware_machine,
     "rpm-ostree": rpm_ostree_machine,
     "bootc": bootc_machine,

@@ -52,7 +52,7 @@ CENTOS_8_GRUBENV = (
 # Fedora 30 of s390x: https://github.com/ibm-s390-linux/s390-tools/issues/70
 FEDORA_30_ZIPL = "[defaultboot]\ndefaultauto\nprompt=1\ntimeout=5\ntarget=/boot\n"
 
-# Fedora 39 with an image, "rpm-ostree kargs", with what its author left out:
+# Kernel arguments of a Fedora 39 with an image, as a user listed them (no output of a program), with what was left out:
 # https://github.com/secureblue/secureblue/issues/215
 RPM_OSTREE = "rd.luks.uuid=luks-... rhgb quiet root=UUID=... rootflags=subvol=root rw mitigations=auto,nosmt"
 # What "rpm-ostree kargs" prints after --append of the same word: tests/kolainst/destructive/container-rebase-upgrade of
@@ -107,7 +107,8 @@ GRUBBY_ADDED = {
     },
 }
 # The entry's row after further calls of el9, one after the other: what each option left. The reasons why the engine
-# writes the files itself: --args deletes every console=, and words with blanks or a value are not found.
+# writes the files itself: --args deletes every console=, and words with blanks or a value are not found. So the last
+# option leaves the row of the one before it.
 GRUBBY_LOSES = {
     "--args=console=hvc0": f"options {GRUBBY_LINE} $tuned_params {_SET} console=hvc0".replace(
         " console=tty0 console=ttyS9,115200", ""

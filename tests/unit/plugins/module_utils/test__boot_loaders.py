@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.host import HostError
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.host import Host, HostError
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.interface import BootLoaderError
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.pe import PeError, section
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.registry import LOADERS, choose
@@ -26,6 +26,8 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_b
     KERNELS,
     MACHINES,
     FakeBootHost,
+    RunningBootHost,
+    rpm_ostree,
     uki,
     update_grub,
 )
@@ -93,6 +95,21 @@ def test_foretold_done_done_again_and_taken_back(machine, parameters):
     assert not run(machine, absent(parameters), check_mode=False).changed
 
 
+GRUBS = ("grub", "rpm-ostree", "bootc")
+
+
+@pytest.mark.parametrize("name", [name for name in MACHINES if not name.startswith(GRUBS)])
+def test_double_quotes_within_a_value_where_grub_is_not_on_the_way(name, tmp_path):
+    machine = machine_of(name, tmp_path)
+    parameters = [Parameter("a", 'x" y"z')]
+    before = machine.host.tree()
+    for entry in run(machine, parameters, check_mode=False).after:
+        assert satisfied(parse(entry.line), parameters), entry
+    assert not run(machine, parameters, check_mode=False).changed
+    run(machine, absent(parameters), check_mode=False)
+    assert machine.host.tree() == before
+
+
 def test_a_word_that_stands_there_is_removed_from_every_entry(machine):
     (word, *dummy) = [one for one in parse(machine.read()[0].line).words if one.name in ("quiet", "rootwait", "ro")][
         ::-1
@@ -112,17 +129,41 @@ def test_a_value_is_changed_and_foreign_words_stay(machine):
         assert new.line.split() == old.line.replace("loglevel=3", "loglevel=7").split()
 
 
-def test_the_first_run_keeps_a_copy_of_what_it_changes(machine):
-    kept = []
+def test_a_copy_is_kept_of_each_file_that_is_changed(machine):
+    for path in [*machine.host.tree("etc"), *machine.host.tree("boot"), *machine.host.tree("usr/lib")]:
+        os.chmod(machine.host.real(path), 0o640)
+    before = machine.host.tree()
+    outcome = run(machine, ONE, check_mode=False, backup=True)
+    written = [action[len("write /") :] for action in outcome.actions if action.startswith("write ")]
+    changed = {machine.host.real(path): before[path] for path in written if path in before}
+    kept = {}
+    for copy in outcome.backups:
+        original, _number, _time = copy.rsplit(".", 2)
+        with open(copy, "rb") as file:
+            kept[original] = file.read()
+        assert not set(copy[len(machine.host.root) :]) & set(':*?"<>|\\'), "FAT takes no such name"
+        assert os.stat(copy).st_mode & 0o777 == 0o640
+    assert kept == changed
+    # A copy is no file that the boot loader reads, and without a change none is made.
+    assert lines(outcome) == [(entry.id, entry.line) for entry in looked_at_anew(machine).read()]
+    after = machine.host.tree()
+    assert not run(machine, ONE, check_mode=False, backup=True).backups
+    assert machine.host.tree() == after
 
-    def keep(path):
-        kept.append(path)
-        return f"{path}~"
 
-    outcome = run(machine, ONE, check_mode=False, backup=keep)
-    existed = [action for action in outcome.actions if action.startswith("write ")]
-    assert len(outcome.backups) == len(kept) <= len(existed)
-    assert all(os.path.isfile(path) for path in kept)
+def test_a_copy_that_cannot_be_made_leaves_everything_as_it_was(tmp_path, monkeypatch):
+    machine = machine_of("systemd-boot", tmp_path)
+    before, replace = machine.host.tree(), os.replace
+
+    def failing_replace(source, target):
+        if "token-" in target:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing_replace)
+    with pytest.raises(HostError, match=r"token-.*~ cannot be written: Invalid argument"):
+        run(machine, ONE, check_mode=False, backup=True)
+    assert machine.host.tree() == before
 
 
 # --- failures: everything as it was before ----------------------------------------------------------------------------
@@ -172,6 +213,47 @@ def test_a_generator_that_fails_leaves_everything_as_it_was(name, tmp_path):
         run(machine, MANY, check_mode=False)
     assert machine.host.tree() == before
     assert program in str(caught.value)
+    # zipl is run once more to take the boot record back, and fails again here.
+    assert ("Everything is as it was before" in str(caught.value)) == (name != "zipl")
+    assert ("Taking the change back failed, too: '/usr/sbin/zipl' failed" in str(caught.value)) == (name == "zipl")
+
+
+def test_modes_of_files_that_were_lost_come_back(tmp_path):
+    machine = machine_of("grub", tmp_path)
+    run(machine, [A], check_mode=False)
+    paths = ["/boot/grub/grub.cfg", "/etc/default/grub.d/zz-fleet-netconsole.cfg"]
+    for path in paths:
+        os.chmod(machine.host.real(path), 0o600)
+
+    def lose(host, argv):
+        host.remove(paths[0])
+        return 1, "", "no"
+
+    machine.host.programs["update-grub"] = lose
+    before = machine.host.tree()
+    with pytest.raises(BootLoaderError, match="Everything is as it was before"):
+        run(machine, [Parameter("a", present=False)], check_mode=False)
+    assert machine.host.tree() == before
+    assert [os.stat(machine.host.real(path)).st_mode & 0o777 for path in paths] == [0o600, 0o600]
+
+
+def test_rpm_ostree_puts_the_words_back_in_their_order(tmp_path):
+    """The last console= is the one that becomes /dev/console."""
+    host = MACHINES["rpm-ostree"](tmp_path)
+    host.put("/kargs", "console=ttyS0\nrw\nquiet\nconsole=tty0\nquiet")
+    before = host.tree()
+    calls = []
+
+    def adds_a_word(host, argv):
+        calls.append(argv[2:])
+        added = ["--append=odd"] if [bool(call) for call in calls] == [False, False, True] else []
+        return rpm_ostree(host, [*argv, *added])
+
+    host.programs["rpm-ostree"] = adds_a_word
+    with pytest.raises(BootLoaderError, match=r"read back after the change.*Everything is as it was before"):
+        run(choose(host, "auto")[0], [Parameter("console", "ttyS0"), Parameter("a", "1")], check_mode=False)
+    assert host.tree() == before
+    assert [bool(call) for call in calls] == [False, False, True, False, False, True]
 
 
 @pytest.mark.parametrize("name", [name for name in GENERATED if name != "zipl"])
@@ -256,6 +338,70 @@ def test_no_room_is_said_before_anything_is_written(name, flag, free, message, c
     assert machine.host.tree() == before and not machine.host.commands
 
 
+def test_the_way_back_on_a_full_disk(tmp_path, monkeypatch):
+    """There is no room for the old grub.cfg beside the one that the generator broke, until that one is gone."""
+    machine = machine_of("grub", tmp_path)
+    replace, remove, full = os.replace, os.unlink, []
+
+    def fills_the_disk(host, argv):
+        host.put("/boot/grub/grub.cfg", "half of the fi")
+        full.append(True)
+        return 1, "", "no space left on device"
+
+    def replace_if_room(source, target):
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    def makes_room(path, **options):
+        if str(path).endswith("grub.cfg"):
+            full.clear()
+        remove(path, **options)
+
+    machine.host.programs["update-grub"] = fills_the_disk
+    before = machine.host.tree()
+    monkeypatch.setattr(os, "replace", replace_if_room)
+    monkeypatch.setattr(os, "unlink", makes_room)
+    with pytest.raises(BootLoaderError, match=r"no space left on device.*Everything is as it was before"):
+        run(machine, ONE, check_mode=False)
+    assert machine.host.tree() == before
+
+
+def test_a_way_back_that_fails_is_said(tmp_path, monkeypatch):
+    machine = machine_of("systemd-boot", tmp_path)
+    before, replace, calls = machine.host.tree(), os.replace, []
+
+    def replace_once(source, target):
+        calls.append(target)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_once)
+    with pytest.raises(BootLoaderError, match=r"conf cannot be written: its file system is full") as caught:
+        run(machine, ONE, check_mode=False)
+    assert "Taking the change back failed, too: /etc/kernel/cmdline cannot be written" in str(caught.value)
+    assert "as it was before" not in str(caught.value)
+    differing = [path for path, content in machine.host.tree().items() if before[path] != content]
+    assert differing == ["etc/kernel/cmdline"]
+
+
+def test_attributes_of_a_file_stay(tmp_path, monkeypatch):
+    host = MACHINES["raspberry-pi"](tmp_path)
+    known = {"security.selinux": b"system_u:object_r:boot_t:s0", "security.ima": b"of the old content"}
+    kept = {}
+    monkeypatch.setattr(os, "listxattr", lambda path: list(known) if path.endswith("cmdline.txt") else [])
+    monkeypatch.setattr(os, "getxattr", lambda path, name: known[name])
+    monkeypatch.setattr(os, "setxattr", lambda handle, name, value: kept.update({name: value}))
+    run(choose(host, "auto")[0], [A], check_mode=False)
+    assert kept == {"security.selinux": known["security.selinux"]}
+
+
+@pytest.mark.parametrize(("root", "running"), [("/", True), ("//", True), ("/srv/..", True), ("/srv", False)])
+def test_the_running_system_is_known_by_its_root(root, running):
+    assert Host(root).is_running == running
+
+
 def test_a_second_run_waits_and_then_says_so(tmp_path):
     machine = machine_of("systemd-boot", tmp_path)
     before = machine.host.tree()
@@ -293,8 +439,16 @@ def _edit(path, old, new):
     return lambda host: host.put(path, host.text(path).replace(old, new))
 
 
+def put_entry_of_zipl(host):
+    """An entry file, and the line that kernel-install takes for the next one."""
+    host.put("/etc/zipl.conf", "[defaultboot]\ndefaultauto\ntarget=/boot\n")
+    host.put("/boot/loader/entries/1.conf", "title Linux\nlinux /boot/vmlinuz\noptions root=/dev/dasda1 ro\n")
+    host.put("/etc/kernel/cmdline", "root=/dev/dasda1 ro\n")
+
+
 A = Parameter("a", "1")
 ENTRY = f"/boot/loader/entries/id-{KERNELS[0]}.conf"
+GRUBENV = "/boot/grub2/grubenv"
 ESP = "/boot/efi"
 IMAGE = f"{ESP}/EFI/Linux/token-{KERNELS[0]}.efi"
 WRONG = [
@@ -310,6 +464,8 @@ WRONG = [
     ("grub", _put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="a=$(echo 2)"\n'), A, "cannot be changed: a command"),
     ("grub", _put("/etc/default/grub", 'X=a=2\nGRUB_CMDLINE_LINUX="$X"\n'), A, "no plain assignment"),
     ("grub", _put("/boot/grub/grub.cfg", "### BEGIN /etc/grub.d/10_linux ###\nlinux /v 'x\n"), A, "never closed"),
+    ("grub", _put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="ro -- s"\n'), A, "has a '--' in it"),
+    ("grub_suse", _put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="ro -- s"\n'), A, "has a '--' in it"),
     ("grub_suse", None, Parameter("a", "x\\y"), "no quoting gets this value through GRUB"),
     ("grub_suse", _put("/etc/default/grub", "GRUB_CMDLINE_LINUX=`id`\n"), A, "cannot be changed: a command"),
     ("grub_bls", None, Parameter("a", "$x"), "no quoting stops it"),
@@ -317,6 +473,12 @@ WRONG = [
     ("grub_bls", _edit(ENTRY, "rhgb", "rhgb;x"), A, "unquoted ';'"),
     ("grub_bls", _edit(ENTRY, "options", "#options"), A, "has 0 lines of options"),
     ("grub_bls", _edit(ENTRY, "linux /", "options b\nlinux /"), A, "has 2 lines of options"),
+    ("grub_bls", None, Parameter("a", "x  y"), "two blanks in a row"),
+    ("grub_bls", _put("/etc/kernel/cmdline", "root=1 a=x;y\n"), A, "/etc/kernel/cmdline: GRUB ends .* quote it first"),
+    ("grub_bls", _put("/etc/kernel/cmdline", "root=1 'a\n"), A, "/etc/kernel/cmdline: a quote is never closed"),
+    ("grub_bls", _put("/etc/kernel/cmdline", "root=1\nro\n"), A, "/etc/kernel/cmdline: GRUB ends .* quote it first"),
+    ("grub_bls", _edit(ENTRY, "rhgb", "'rhgb"), A, f"{ENTRY}: a quote is never closed"),
+    ("grub_bls of RHEL 8", _edit(GRUBENV, "ro quiet", "ro a=x;y"), A, f"{GRUBENV}: GRUB ends .* quote it first"),
     ("grub_bls of RHEL 8", None, Parameter("a", "x" * 1000), "would need"),
     ("systemd-boot", None, Parameter("a", "x  y"), "two blanks in a row"),
     ("systemd-boot", None, Parameter("a", "x\\ny"), "has a backslash: kernel-install"),
@@ -327,6 +489,14 @@ WRONG = [
     ("uki", _put(IMAGE, bytes(512)), A, "no PE file"),
     ("uki", _put("/etc/kernel/install.conf", "layout=bls\n"), A, "set layout=uki"),
     ("uki", _put("/etc/kernel/install.conf", ""), A, "set layout=uki"),
+    (
+        "uki",
+        lambda host: [
+            _put(*file)(host) for file in (("/etc/kernel/install.conf", ""), ("/etc/cmdline.d/1.conf", "ro"))
+        ],
+        A,
+        "command line from /etc/cmdline.d/1.conf",
+    ),
     ("uki", _put(f"{ESP}/EFI/Linux/arch-linux.efi", uki("ro")), A, "kernel that .* was made from is not found"),
     ("u-boot-menu", None, Parameter("a", "x\\y"), "cannot write a backslash"),
     ("u-boot-menu", _put("/etc/default/u-boot", "U_BOOT_UPDATE=false\n"), A, "u-boot-update is switched off"),
@@ -336,9 +506,14 @@ WRONG = [
     ("extlinux", _put("/boot/extlinux/extlinux.conf", "INCLUDE other.conf\n"), A, "includes another file"),
     ("extlinux", _put("/boot/extlinux/extlinux.conf", "LABEL x\n LOCALBOOT 0\n"), A, "has no entry that boots Linux"),
     ("extlinux", _edit("/boot/extlinux/extlinux.conf", "quiet", 'b="x'), A, "never closed"),
+    ("extlinux", _put("/etc/update-extlinux.conf", ""), A, "is written anew by update-extlinux"),
+    ("zipl", lambda host: put_entry_of_zipl(host), Parameter("a", "x  y"), "two blanks in a row"),
+    ("grub", None, Parameter("a", 'x"y"z'), "no quoting gets this value through GRUB"),
     ("raspberry-pi", _put("/boot/firmware/cmdline.txt", "\nro\n"), A, "first line of .* is empty"),
     ("raspberry-pi", _put("/boot/firmware/cmdline.txt", 'b="x y\n'), A, "never closed"),
     ("rpm-ostree", None, Parameter("a", "x" * 3000), "silently cuts"),
+    ("rpm-ostree", _put("/kargs", "ro\n--\nsingle"), A, "rpm-ostree adds new parameters behind it only"),
+    ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", 'kargs = ["b a=2"]\n'), A, "several parameters in the one string"),
     ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "kargs = ['a']\n"), A, "no plain list"),
     ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "args = []\n"), A, "no plain list"),
     ("bootc", _put("/usr/lib/bootc/kargs.d/20.toml", "kargs = [1]\n"), A, "no plain list"),
@@ -391,8 +566,58 @@ def test_no_clear_boot_loader(machines, name, message, tmp_path):
     host = FakeBootHost(tmp_path)
     for machine in machines:
         host = MACHINES[machine](tmp_path)
+    before = host.tree()
     with pytest.raises(BootLoaderError, match=message):
         choose(host, name)
+    assert host.tree() == before and not host.commands
+
+
+def put_variable(host, name, text):
+    """As systemd-boot, its stub and GRUB leave it: attributes, and UTF-16 with a NUL."""
+    folder = "/sys/firmware/efi/efivars"
+    host.put(f"{folder}/{name}-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", b"\6\0\0\0" + f"{text}\0".encode("utf-16-le"))
+
+
+STARTED = [
+    pytest.param({"LoaderInfo": "systemd-boot 257.7", "StubInfo": "systemd-stub 257.7"}, "uki", id="stub"),
+    pytest.param({"LoaderInfo": "systemd-boot 257.7"}, "systemd-boot", id="systemd-boot"),
+    pytest.param({"LoaderInfo": "GRUB 2.12"}, "grub", id="GRUB"),
+]
+
+
+@pytest.mark.parametrize(("variables", "name"), STARTED)
+def test_what_started_the_running_system_decides(variables, name, tmp_path):
+    for other in ("grub", "systemd-boot", "uki"):
+        MACHINES[other](tmp_path)
+    host = RunningBootHost(tmp_path)
+    for variable, text in variables.items():
+        put_variable(host, variable, text)
+    loader, why = choose(host, "auto")
+    assert loader.name == name
+    assert why.startswith(f"the running kernel was started by {list(variables.values())[-1]}; ")
+
+
+@pytest.mark.parametrize(
+    ("host", "machines", "variables"),
+    [
+        pytest.param(FakeBootHost, ("grub", "systemd-boot"), {"LoaderInfo": "GRUB 2.12"}, id="image"),
+        pytest.param(RunningBootHost, ("grub", "systemd-boot"), {}, id="no variable"),
+        pytest.param(RunningBootHost, ("grub", "systemd-boot"), {"LoaderInfo": "Limine 8"}, id="unknown"),
+        pytest.param(
+            RunningBootHost, ("grub", "systemd-boot"), {"StubInfo": "systemd-stub 257"}, id="no such one here"
+        ),
+        pytest.param(RunningBootHost, ("grub", "grub_suse"), {"LoaderInfo": "GRUB 2.12"}, id="two of one kind"),
+    ],
+)
+def test_what_started_the_running_system_is_not_clear(host, machines, variables, tmp_path):
+    for machine in machines:
+        MACHINES[machine](tmp_path)
+    for variable, text in variables.items():
+        put_variable(FakeBootHost(tmp_path), variable, text)
+    before = FakeBootHost(tmp_path).tree()
+    with pytest.raises(BootLoaderError, match="which boot loader boots this host is not clear"):
+        choose(host(tmp_path), "auto")
+    assert FakeBootHost(tmp_path).tree() == before
 
 
 def test_one_of_two_can_be_asked_for(tmp_path):
@@ -467,6 +692,68 @@ def test_kernel_install_without_a_file_gets_one_that_goes_again(tmp_path):
     assert "before the next reboot" in outcome.notes[0]
 
 
+@pytest.mark.parametrize("name", ["systemd-boot", "grub_bls"])
+def test_absent_makes_no_file_for_later_kernels(name, tmp_path):
+    host = MACHINES[name](tmp_path)
+    host.remove("/etc/kernel/cmdline")
+    before = host.tree()
+    assert not run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False).changed
+    assert host.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("running", "made"), [("root=/dev/vda2 ro quiet a=1", False), ("root=/dev/vda2 ro quiet", True)]
+)
+def test_a_running_kernel_that_has_them_hands_them_on_to_later_ones(running, made, tmp_path):
+    """kernel-install takes the running kernel's line where there is no file. In an image, that is another machine's."""
+    host = MACHINES["systemd-boot"](tmp_path)
+    run(choose(host, "auto")[0], [A], check_mode=False)
+    host.remove("/etc/kernel/cmdline")
+    host.put("/proc/cmdline", f"{running}\n")
+    loader = choose(RunningBootHost(tmp_path), "auto")[0]
+    assert run(loader, [A], check_mode=False).changed == made == host.exists("/etc/kernel/cmdline")
+    host.remove("/etc/kernel/cmdline")
+    assert run(choose(host, "auto")[0], [A], check_mode=False).changed
+
+
+def test_grub_bls_without_a_file_for_later_kernels_gets_one_that_goes_again(tmp_path):
+    host = MACHINES["grub_bls"](tmp_path)
+    host.remove("/etc/kernel/cmdline")
+    before = host.tree()
+    machine = choose(host, "auto")[0]
+    outcome = run(machine, [Parameter("a", "x;y")], check_mode=False)
+    assert host.text("/etc/kernel/cmdline") == 'root=/dev/vda2 ro rhgb quiet a="x;y"\n'
+    assert ("kernels installed later", "root=/dev/vda2 ro rhgb quiet a=x;y") in lines(outcome)
+    assert not run(machine, [Parameter("a", "x;y")], check_mode=False).changed
+    outcome = run(machine, [Parameter("a", present=False)], check_mode=False)
+    assert host.tree() == before
+    assert "before the next reboot" in outcome.notes[0]
+
+
+def test_grub_bls_entries_with_kernelopts_need_no_file_for_later_kernels(tmp_path):
+    host = MACHINES["grub_bls of RHEL 8"](tmp_path)
+    assert run(choose(host, "auto")[0], [Parameter("a", "x  y")], check_mode=False).changed
+    assert not host.exists("/etc/kernel/cmdline")
+
+
+def test_letters_of_utf_8_split_no_row(tmp_path):
+    """One of their bytes is the line end U+0085 or the blank U+00A0 in Latin-1."""
+    letters = (
+        "\N{GREEK CAPITAL LETTER EPSILON}\N{LATIN CAPITAL LETTER A WITH RING ABOVE}\N{LATIN SMALL LETTER A WITH GRAVE}"
+    )
+    grub = MACHINES["grub"](tmp_path / "grub")
+    text = grub.text("/boot/grub/grub.cfg").replace("with ", f"{letters} ".encode().decode("latin-1"))
+    grub.put("/boot/grub/grub.cfg", text)
+    assert len(choose(grub, "auto")[0].read()) == 2 * len(KERNELS) + 2
+
+    systemd = MACHINES["systemd-boot"](tmp_path / "systemd-boot")
+    line = f"root=/dev/vda2 ro label={letters} quiet".encode()
+    systemd.put("/etc/kernel/cmdline", b"# " + letters.encode() + b"\n" + line + b"\n")
+    assert choose(systemd, "auto")[0].read()[-1].line == line.decode("latin-1")
+    run(choose(systemd, "auto")[0], [A], check_mode=False)
+    assert systemd.read("/etc/kernel/cmdline").splitlines()[1:] == [line + b" a=1"]
+
+
 def test_links_are_followed_within_the_root(tmp_path):
     host = MACHINES["raspberry-pi"](tmp_path)
     os.rename(host.real("/boot/firmware"), host.real("/boot/real"))
@@ -505,6 +792,30 @@ def test_zipl_has_bare_values_with_any_quotes(value, after, tmp_path):
     host.put("/etc/zipl.conf", text)
     run(choose(host, "auto")[0], [Parameter("a", "x y"), Parameter("b", "it's")], check_mode=False)
     assert host.text("/etc/zipl.conf") == text.replace(value, after)
+
+
+@pytest.mark.parametrize("value", ['"root=/dev/dasda1 ro"', "'root=/dev/dasda1 ro'", "root=/dev/dasda1 ro"])
+def test_zipl_keeps_the_quotes_that_stand_there(value, tmp_path):
+    host = MACHINES["zipl"](tmp_path)
+    text = host.text("/etc/zipl.conf").replace('"root=/dev/dasda1 ro"', value)
+    host.put("/etc/zipl.conf", text)
+    run(choose(host, "auto")[0], [A], check_mode=False)
+    assert host.text("/etc/zipl.conf") == text.replace("1 ro", "1 ro a=1")
+    run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False)
+    assert host.text("/etc/zipl.conf") == text
+
+
+def test_zipl_entries_of_later_kernels_have_them_too(tmp_path):
+    host = MACHINES["zipl"](tmp_path)
+    put_entry_of_zipl(host)
+    before = host.tree()
+    foretold = run(choose(host, "auto")[0], [A], check_mode=True)
+    done = run(choose(host, "auto")[0], [A], check_mode=False)
+    assert lines(done) == lines(foretold) and ("kernels installed later", "root=/dev/dasda1 ro a=1") in lines(done)
+    assert host.text("/etc/kernel/cmdline") == "root=/dev/dasda1 ro a=1\n"
+    assert not run(choose(host, "auto")[0], [A], check_mode=False).changed
+    run(choose(host, "auto")[0], [Parameter("a", present=False)], check_mode=False)
+    assert host.tree() == before
 
 
 def test_zipl_sections_without_a_kernel_have_no_line(tmp_path):
@@ -554,6 +865,68 @@ def test_bootc_quotes_for_grub(tmp_path):
     run(choose(host, "auto")[0], ONE, check_mode=False)
     words = '["netconsole=\\"+@/eth0,@192.0.2.1/;+@/eth0,@192.0.2.2/\\""]'
     assert host.text("/usr/lib/bootc/kargs.d/90-fleet-netconsole.toml") == f"kargs = {words}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "row"),
+    [
+        ("grub", "/etc/default/grub", 'GRUB_CMDLINE_LINUX="label=Übung€"\n'),
+        ("u-boot-menu", "/etc/default/u-boot", 'U_BOOT_PARAMETERS="ro label=Übung€"\n'),
+    ],
+)
+def test_letters_beyond_ascii_in_settings_of_the_shell(name, path, row, tmp_path):
+    host = MACHINES[name](tmp_path)
+    host.put(path, row.encode())
+    host.programs[next(iter(host.programs))](host, ["program"])
+    before = host.tree()
+    loader = choose(host, "auto")[0]
+    foretold = run(loader, [A], check_mode=True)
+    done = run(loader, [A], check_mode=False)
+    assert lines(done) == lines(foretold) and all(entry.exact for entry in foretold.after if entry.required is None)
+    assert "label=Übung€ a=1" in done.after[0].line.encode("latin-1").decode()
+    run(loader, [Parameter("a", present=False)], check_mode=False)
+    assert host.tree() == before
+
+
+def test_bootc_keeps_the_spelling_of_others_words(tmp_path):
+    host = MACHINES["bootc"](tmp_path)
+    path = "/usr/lib/bootc/kargs.d/10-base.toml"
+    host.put(path, 'kargs = ["label=Übung€", "quiet"]\n'.encode())
+    run(choose(host, "auto")[0], [Parameter("quiet", present=False)], check_mode=False)
+    assert host.read(path).decode() == 'kargs = ["label=Übung€"]\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "before", "after"),
+    [
+        (
+            "bootc",
+            "/usr/lib/bootc/kargs.d/10-base.toml",
+            '"ro", "--", "a=2"',
+            '"ro", "a=1", "b=\\"x;y\\"", "--", "a=2"',
+        ),
+        ("grub_bls", ENTRY, "options ro -- a=2", 'options ro a=1 b="x;y" -- a=2'),
+        ("grub_bls of RHEL 8", GRUBENV, "kernelopts=ro -- a=2", 'kernelopts=ro a=1 b="x;y" -- a=2'),
+        ("grub_bls of RHEL 8", GRUBENV, "kernelopts=-- a=2", 'kernelopts=a=1 b="x;y" -- a=2'),
+    ],
+)
+def test_new_parameters_stand_in_front_of_what_goes_to_init(name, path, before, after, tmp_path):
+    host = MACHINES[name](tmp_path)
+    row = next(
+        row
+        for row in host.text(path).split("\n")
+        if row.startswith(before.split("=")[0].split(" ")[0]) or "kargs" in row
+    )
+    host.put(path, host.text(path).replace(row, f"kargs = [{before}]" if name == "bootc" else before))
+    if path == GRUBENV:
+        host.put(path, host.text(path).rstrip("#").ljust(1024, "#"))
+    original = host.tree()
+    parameters = [A, Parameter("b", "x;y")]
+    run(choose(host, "auto")[0], parameters, check_mode=False)
+    assert (f"kargs = [{after}]" if name == "bootc" else after) in host.text(path).split("\n")
+    run(choose(host, "auto")[0], absent(parameters), check_mode=False)
+    if "=-- " not in before:  # the blank in front of it
+        assert host.tree() == original
 
 
 @pytest.mark.parametrize(("machine", "name"), [("x86_64", "x86_64"), ("ppc64le", "powerpc64"), ("s390x", "s390x")])

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.registry import choose
@@ -28,6 +30,14 @@ def grub(root, entry, *, variables="", line=None, settings="rhgb quiet"):
     if line is not None:
         host.put("/etc/kernel/cmdline", f"{line}\n")
     return host
+
+
+def on_uefi(host):
+    """RHEL 8 on UEFI: GRUB's files are on the EFI system partition, and /boot/grub2 has a link to grubenv."""
+    for name in ("grub.cfg", "grubenv"):
+        host.put(f"/boot/efi/EFI/redhat/{name}", host.text(f"/boot/grub2/{name}"))
+        host.remove(f"/boot/grub2/{name}")
+    os.symlink("../efi/EFI/redhat/grubenv", f"{host.root}/boot/grub2/grubenv")
 
 
 def set_and_take_away(host, parameters=PARAMETERS):
@@ -57,14 +67,20 @@ def test_entries_of_fedora(text, tmp_path):
     assert meaning(lines[0]) == meaning(lines[1]) == [*meaning(recorded.FEDORA_LINE), *SET]
 
 
-def test_entry_of_rhel_8_and_grubenv_of_centos_8(tmp_path):
+@pytest.mark.parametrize("firmware", ["BIOS", "UEFI"])
+def test_entry_of_rhel_8_and_grubenv_of_centos_8(firmware, tmp_path):
     host = grub(tmp_path, recorded.RHEL_8, variables=recorded.CENTOS_8_GRUBENV)
+    if firmware == "UEFI":
+        on_uefi(host)
+    loader, why = choose(host, "auto")
+    assert loader.name == "grub_bls" and ("/boot/efi/EFI/redhat/grub.cfg" in why) == (firmware == "UEFI")
     (kernelopts,) = [
         row.split("=", 1)[1] for row in recorded.CENTOS_8_GRUBENV.splitlines() if row.startswith("kernelopts=")
     ]
     assert choose(host, "auto")[0].read()[0].line == kernelopts
     parameters = [one for one in PARAMETERS if one.value != "tty0"]  # which is there already
     lines = set_and_take_away(host, parameters)
+    assert os.path.islink(f"{host.root}/boot/grub2/grubenv") == (firmware == "UEFI")
     assert meaning(lines[0]) == [*meaning(kernelopts), *((one.name, one.value) for one in parameters)]
 
 

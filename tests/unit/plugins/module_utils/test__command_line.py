@@ -7,23 +7,27 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 
 import pytest
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.registry import choose
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.transaction import run
 from ansible_collections.fleet.netconsole.plugins.module_utils._command_line import (
     CommandLineError,
     Parameter,
     Word,
     change,
     check_parameters,
-    foreign_words,
     format_word,
     machine_limit,
     parse,
     satisfied,
 )
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_boot_host import MACHINES
 
+NAME = re.compile(r"[!#-<>-~]+")
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
 
 
@@ -76,6 +80,7 @@ def test_words_are_those_of_the_kernel(text, words):
         pytest.param('"a=x y" b', [absent("a", "x y")], "b", id="quoted word removed"),
         pytest.param("b", [Parameter("a", "x y")], 'b a="x y"', id="spaces are quoted"),
         pytest.param("b", [Parameter("a", "")], "b a=", id="empty value"),
+        pytest.param("b", [Parameter("a", 'x" y"z')], 'b a=x" y"z', id="quotes inside"),
     ],
 )
 def test_change(text, parameters, expected):
@@ -102,6 +107,9 @@ def test_change(text, parameters, expected):
         pytest.param([Parameter("a", 'x"y')], "has a double quote in it", id="quote in the value"),
         pytest.param([Parameter("a", '"x"')], "has a double quote in it", id="value with its own quotes"),
         pytest.param([absent("a", '"x"')], "has a double quote in it", id="absent value with quotes"),
+        pytest.param(
+            [Parameter("a", 'x" y" z')], "has a double quote in it", id="blank outside of quotes in the value"
+        ),
         pytest.param([Parameter("a", "x\ny")], "is not printable ASCII", id="line end in the value"),
         pytest.param([Parameter("a", "x\ty")], "is not printable ASCII", id="tab in the value"),
         pytest.param([Parameter("a", "ü")], "is not printable ASCII", id="letter beyond ASCII in the value"),
@@ -117,9 +125,15 @@ def test_change(text, parameters, expected):
         pytest.param([absent("a"), absent("a")], "given twice", id="absent twice"),
     ],
 )
-def test_wrong_parameters_are_refused(parameters, message):
+def test_wrong_parameters_are_refused_and_nothing_is_written(parameters, message, tmp_path):
     with pytest.raises(CommandLineError, match=message):
         check_parameters(parameters)
+    host = MACHINES["grub"](tmp_path)
+    before = host.tree()
+    for check_mode in (True, False):
+        with pytest.raises(CommandLineError, match=message):
+            run(choose(host, "auto")[0], parameters, check_mode=check_mode)
+    assert host.tree() == before and not host.commands
 
 
 @pytest.mark.parametrize(
@@ -128,6 +142,8 @@ def test_wrong_parameters_are_refused(parameters, message):
         pytest.param([side_by_side("a", "1"), side_by_side("a", "2")], id="two values side by side"),
         pytest.param([Parameter("a", "1"), absent("a", "2")], id="one instead of the other"),
         pytest.param([absent("a", "1"), absent("a", "2")], id="two values absent"),
+        pytest.param([Parameter("a", 'x"y"z')], id="quotes inside"),
+        pytest.param([Parameter("a", 'x" ;"z')], id="quoted blank inside"),
         pytest.param([Parameter("a", "x;$'\\#|&<>{}[]*?`!~%^")], id="every other character"),
     ],
 )
@@ -141,13 +157,9 @@ def test_nothing_is_put_behind_a_quote_that_is_never_closed(parameter):
         change(parse('b a="x y'), [parameter])
 
 
-def test_foreign_words():
-    declared = [Parameter("a", "1"), side_by_side("console", "tty0"), absent("q")]
-    line = parse("a=2 console=tty0 console=ttyS0 q=1 ro")
-    assert foreign_words(line, declared) == [("console", "ttyS0"), ("ro", None)]
-
-
-@pytest.mark.parametrize(("machine", "limit"), [("x86_64", 2047), ("aarch64", 2047), ("armv7l", 1023), ("s390x", 4095)])
+@pytest.mark.parametrize(
+    ("machine", "limit"), [("x86_64", 2047), ("aarch64", 2047), ("armv7l", 1023), ("s390x", 4095), ("riscv64", 1023)]
+)
 def test_machine_limit(machine, limit):
     assert machine_limit(machine) == limit
 
@@ -172,25 +184,38 @@ def test_any_line_survives():
 
 
 def test_added_then_removed_is_the_identity():
-    added = 0
+    """A new name, and one more value of a name that is there."""
+    added = {True: 0, False: 0}
     for text, generator in _lines(1500):
         line = parse(text)
         value = "".join(generator.choice(PRINTABLE.replace('"', "")) for _number in range(generator.randrange(30)))
-        parameter = Parameter("zz-new", generator.choice((None, value)), unique=generator.random() < 0.5)
+        names = [word.name for word in line.words if NAME.fullmatch(word.name)]
+        is_new = not names or generator.random() < 0.5
+        name = "zz-new" if is_new else generator.choice(names)
+        unique = is_new and generator.random() < 0.5
+        parameter = Parameter(name, generator.choice((None, value)) if is_new else f"{value}zz", unique=unique)
         if line.words and not line.words[-1].closed:
             continue
-        added += 1
+        added[is_new] += 1
         changed = change(line, [parameter])
         assert satisfied(changed, [parameter])
         assert parse(str(changed)) == changed
-        assert str(change(changed, [absent("zz_new", parameter.value)])) == text
-    assert added > 500
+        assert str(change(changed, [absent(name.replace("-", "_"), parameter.value)])) == text
+    assert added[True] > 300 and added[False] > 300
 
 
 def test_a_formatted_word_is_read_back():
     generator = random.Random(7)
-    for _number in range(2000):
-        value = "".join(generator.choice(PRINTABLE.replace('"', "")) for _count in range(generator.randrange(40)))
-        word = Word("", format_word(Parameter("name", value)))
+    read_back = {True: 0, False: 0}
+    for _number in range(4000):
+        signs = PRINTABLE if generator.random() < 0.5 else 'ab" '
+        value = "".join(generator.choice(signs) for _count in range(generator.randrange(40)))
+        try:
+            word = Word("", format_word(Parameter("name", value)))
+        except CommandLineError:
+            assert '"' in value
+            continue
+        read_back['"' in value] += 1
         assert (word.name, word.value) == ("name", value)
         assert [one.text for one in parse(word.text).words] == [word.text]
+    assert min(read_back.values()) > 50
