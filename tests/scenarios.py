@@ -34,10 +34,16 @@ def run_receiver_load() -> Outcome:
 
 
 def run_receiver_bench() -> Outcome:
-    """Every collector measured, at the role's settings and at its package's defaults: the table is in the log."""
-    scale = {"FLEET_NETCONSOLE_SCALE": os.environ.get("FLEET_NETCONSOLE_SCALE", "1")}
+    """Every collector measured, at the role's settings and at its package's defaults: build/logs/bench.md."""
+    figures = LOGS / "bench.jsonl"
+    for path in (figures, figures.with_suffix(".md")):
+        path.unlink(missing_ok=True)
+    variables = {
+        "FLEET_NETCONSOLE_FIGURES": str(figures),
+        "FLEET_NETCONSOLE_SCALE": os.environ.get("FLEET_NETCONSOLE_SCALE", "1"),
+    }
     with _receive_buffers_of_the_role():
-        return _run_scenario("receiver_bench", guests=("box1",), timeout=3 * 3600, variables=scale)
+        return _run_scenario("receiver_bench", guests=("box1",), timeout=3 * 3600, variables=variables)
 
 
 @contextmanager
@@ -49,7 +55,12 @@ def _receive_buffers_of_the_role() -> Iterator[None]:
     if before >= wanted:
         yield
         return
-    limit.write_text(f"{wanted}\n", encoding="ascii")
+    try:
+        limit.write_text(f"{wanted}\n", encoding="ascii")
+    except OSError as error:
+        raise SystemExit(
+            f"{limit} is {before}, the bench needs {wanted}, and root to set it: {error.strerror}"
+        ) from None
     try:
         yield
     finally:

@@ -58,13 +58,14 @@ _EVERY_ARCHIVE = ("rsyslog", "logrotate")
 _OBSERVER = ("python3-prometheus-client",)
 _READERS = ("lnav", "prometheus")  # of what a receiver offers: tests try its files with them
 _OUTPUTS = ("rsyslog-elasticsearch", "rsyslog-gnutls", "rsyslog-hiredis", "rsyslog-kafka", "rsyslog-relp")
+_FAR_SIDES = ("redis-server",)  # of outputs: what a test sends to
 _COLLECTORS = ("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data")
 ARCHIVE: dict[str, tuple[str, ...]] = {
     "machine": (*_EVERY_ARCHIVE, *_OBSERVER),
     "booting": _EVERY_ARCHIVE,
-    "container": (*_EVERY_ARCHIVE, *_COLLECTORS, *_OUTPUTS, *_OBSERVER, *_READERS),
+    "container": (*_EVERY_ARCHIVE, *_COLLECTORS, *_OUTPUTS, *_FAR_SIDES, *_OBSERVER, *_READERS),
 }
-"""What a role may install: lies in the guest as an archive of its own, because a guest has no way out."""
+"""What a role or a test may install: lies in the guest as an archive of its own, because a guest has no way out."""
 
 MISSING = {("bookworm", "netconsd")}
 """Which of these a suite does not have."""

@@ -22,6 +22,13 @@ from typing import Any
 
 STORE = Path("/var/log/netconsole")
 BEFORE = Path("/root/before.json")
+OWN = (
+    "/var/lib/netconsole-receiver",
+    "/run/netconsole-receiver",
+    "/var/lib/netconsole-observer",
+    "/run/netconsole-observer",
+)
+"""Where else the receiver and its observer may write."""
 SERVICE = "netconsole-receiver.service"
 ROTATION = "/etc/logrotate.d/netconsole-receiver"
 PORT = 6666
@@ -469,6 +476,8 @@ def check_hostile(source: str, count: int) -> list[str]:
     text_file, json_file = files_of(source)
     text_size, json_size = size(text_file), size(json_file)
     present = {path for path in STORE.rglob("*") if path.is_file()} | {text_file, json_file}
+    mark = Path("/root/hostile.mark")
+    mark.touch()
     send(source, hostile(count))
     # netcat and netconsd put what is not netconsole's together or apart as they like, and syslog-ng all fragments that
     # claim to be of one message.
@@ -501,7 +510,18 @@ def check_hostile(source: str, count: int) -> list[str]:
             good = record.get("host") == host and isinstance(record["message"], str)
             wrong += [] if good else [f"hostile: {line!r}"]
     wrong += [f"hostile: new file {path}" for path in STORE.rglob("*") if path.is_file() and path not in present]
-    return wrong
+    return wrong + [f"hostile: written outside the store: {path}" for path in written_elsewhere(mark)]
+
+
+def written_elsewhere(mark: Path) -> list[str]:
+    """Everything of the receiver's user, outside its own places, that is newer than a file. /proc and /sys are no
+    places for files; the others are file systems of their own."""
+    own = " -o ".join(f"-path {place}" for place in (str(STORE), *OWN))
+    places = "/ /run /tmp /var/tmp /dev/shm"
+    return run(
+        f"find {places} -ignore_readdir_race -xdev '(' {own} ')' -prune"
+        f" -o -newer {mark} -user netconsole-receiver -print"
+    ).splitlines()
 
 
 def run(command: str) -> str:
@@ -622,6 +642,7 @@ def check_all() -> dict[str, list[str]]:
     if COLLECTOR in TELLS_SOURCE:
         checks["fragments"] = check_fragments("192.0.2.21")
     checks["hostile datagrams"] = check_hostile("192.0.2.99", HOSTILE.get(COLLECTOR, 3000))
+    checks["service after hostile datagrams"] = check_service()  # a restart would make it forget its crashes
     remember()
     checks["rotation and restart"] = check_life("192.0.2.22")
     checks["messages before rotation and restart"] = check_kept()

@@ -12,16 +12,19 @@ well. Runs on the receiver, as root, with load.py beside it. Nobody else may use
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SERVICE = "netconsole-receiver.service"
 LOAD = str(Path(__file__).with_name("load.py"))
@@ -32,6 +35,8 @@ HANDED_OVER = 2 * 1024
 BATCH = 128
 """Messages that rsyslog takes at once from a queue on disk (queue.dequeueBatchSize)."""
 FILLER = "filler"
+SENDERS = Path("/etc/netconsole-receiver/senders.json")
+QUEUES = Path("/var/lib/netconsole-receiver")
 
 Counts = dict[str, Any]
 
@@ -44,19 +49,28 @@ def run(*words: str) -> str:
     return done.stdout.strip()
 
 
-def show(name: str) -> str:
-    return run("systemctl", "show", f"--property={name}", "--value", SERVICE)
+def show(name: str, unit: str = SERVICE) -> str:
+    return run("systemctl", "show", f"--property={name}", "--value", unit)
 
 
-def udp() -> tuple[int, int]:
-    """Datagrams that processes have read so far, and those that none got: no socket, or its buffer was full."""
+class Udp(NamedTuple):
+    """Datagrams of this host, as the kernel counts them."""
+
+    taken: int
+    """Those that processes have read."""
+    full: int
+    """Those for which a socket's buffer had no room."""
+    nobody: int
+    """Those for which there was no socket."""
+
+
+def udp() -> Udp:
+    """How many there were so far."""
     names, values = (line.split()[1:] for line in Path("/proc/net/snmp").read_text().splitlines() if line[:4] == "Udp:")
     four = dict(zip(names, map(int, values), strict=True))
     six = {line.split()[0]: int(line.split()[1]) for line in Path("/proc/net/snmp6").read_text().splitlines()}
-    return (
-        four["InDatagrams"] + six["Udp6InDatagrams"],
-        four["NoPorts"] + four["RcvbufErrors"] + six["Udp6NoPorts"] + six["Udp6RcvbufErrors"],
-    )
+    names_of = ("InDatagrams", "RcvbufErrors", "NoPorts")
+    return Udp(*(four[name] + six[f"Udp6{name}"] for name in names_of))
 
 
 class Load:
@@ -80,6 +94,20 @@ class Load:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def stored_in(self, path: Path) -> bool:
+        """Whether a file, which may be rotated, has messages of this load."""
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            return f"load {self.run_name} ".encode() in file.read()
+
+    def stored(self) -> int:
+        """How many messages of this load are stored by now."""
+        stored: Counts = json.loads(run(sys.executable, LOAD, "count", self.run_name, self.store))
+        return int(stored["stored"])
+
+    def taken(self) -> int:
+        """How many datagrams were taken by now."""
+        return udp().taken - self._before.taken
+
     def counts(self) -> Counts:
         """Wait for the end of the load, and until the store has all that was taken, or has not grown for a while."""
         sent: Counts = json.loads(self._process.communicate()[0])
@@ -95,11 +123,11 @@ class Load:
         grown, until = -1, time.monotonic()
         while True:
             stored: Counts = json.loads(run(sys.executable, LOAD, "count", self.run_name, self.store))
-            taken, dropped = (after - before for after, before in zip(udp(), self._before, strict=True))
+            taken, full, nobody = (after - before for after, before in zip(udp(), self._before, strict=True))
             if stored["stored"] != grown:
                 grown, until = stored["stored"], time.monotonic() + 10.0
             if grown >= (taken if wanted is None else wanted) or time.monotonic() > until:
-                return taken, dropped, stored
+                return taken, full + nobody, stored
             time.sleep(0.5)
 
 
@@ -121,18 +149,30 @@ def while_running(load: Load, every: float, action: Callable[[], object]) -> int
 
 
 def rotation(store: str) -> Counts:
-    """Rotation, and the senders' names loaded again, under load: all that was sent is stored."""
+    """Rotation, and senders that come into the table of names and leave it, under load: all that was sent is stored."""
+    before = SENDERS.read_text(encoding="utf-8")
+    table = [{"index": f"198.18.0.{number}", "value": f"named{number}"} for number in range(1, 100)]
+    tables = itertools.cycle([json.dumps({**json.loads(before), "table": table}), before])
     load = Load(store, messages=20000, rate=4000, sources=200)
 
     def disturb() -> None:
         run("logrotate", "--force", "/etc/logrotate.d/netconsole-receiver")
+        SENDERS.write_text(next(tables), encoding="utf-8")
         run("systemctl", "reload", SERVICE)
 
-    times = while_running(load, 1.0, disturb)
-    counts = {**load.counts(), "times": times}
+    try:
+        times = while_running(load, 1.0, disturb)
+    finally:
+        SENDERS.write_text(before, encoding="utf-8")
+        run("systemctl", "reload", SERVICE)
+    counts = {**load.counts(), "times": times, "by_name": 0, "by_address": 0}
+    for path in Path(store).rglob("*.jsonl*"):
+        if load.stored_in(path):
+            counts["by_name" if path.name.startswith("named") else "by_address"] += 1
     return compare(
         counts,
         disturbed=times >= 2,
+        names_came_and_went=counts["by_name"] > 0 and counts["by_address"] > 0,
         all_was_taken=counts["taken"] == counts["sent"],
         all_is_stored=counts["stored"] == counts["taken"],
     )
@@ -153,27 +193,39 @@ def restart(store: str) -> Counts:
 
 def kill(store: str) -> Counts:
     """kill -9 under load: the loss is what was in memory, it can be counted, and no file is torn or shortened."""
-    counts = _kill(store, messages=60000, rate=20000)
-    return compare(counts, only_memory_is_lost=0 <= counts["lost"] <= MEMORY, **_harmless(counts))
+    counts = _kill(store, messages=240000, after=random.uniform(7.5, 9.5))
+    return compare(
+        counts,
+        more_was_taken_than_memory_holds=counts["taken_before"] > MEMORY,
+        only_memory_is_lost=0 <= counts["lost"] <= MEMORY,
+        only_what_was_not_stored_is_lost=counts["lost"] <= counts["taken_before"] - counts["stored_before"],
+        **_harmless(counts),
+    )
 
 
 def kill_disk(store: str) -> Counts:
     """The same with the queue on disk: what was taken is stored or in the queue, but for what the inputs hand over."""
-    counts = _kill(store, messages=60000, rate=20000)
+    counts = _kill(store, messages=60000, after=random.uniform(0.5, 2.0))
     return compare(
         counts,
         nothing_twice=counts["twice"] <= BATCH,  # but what was on its way from the queue to the store
+        more_was_taken_than_is_handed_over=counts["taken_before"] > HANDED_OVER,
         only_what_was_handed_over_is_lost=0 <= counts["lost"] <= HANDED_OVER,
         **_harmless(counts),
     )
 
 
-def _kill(store: str, *, messages: int, rate: int) -> Counts:
+def _kill(store: str, *, messages: int, after: float) -> Counts:
+    """20,000 messages a second, and some seconds later a kill. The process stands still before it, so that what it has
+    taken and stored at that moment can be counted."""
     sizes = {path: path.stat().st_size for path in Path(store).rglob("*.jsonl")}
-    load = Load(store, messages=messages, rate=rate, sources=200)
-    time.sleep(random.uniform(0.5, 2.0))
-    os.kill(int(show("MainPID")), 9)
-    counts = load.counts()
+    load = Load(store, messages=messages, rate=20000, sources=200)
+    time.sleep(after)
+    pid = int(show("MainPID"))
+    os.kill(pid, signal.SIGSTOP)
+    before = {"after": round(after, 2), "taken_before": load.taken(), "stored_before": load.stored()}
+    os.kill(pid, signal.SIGKILL)
+    counts = {**load.counts(), **before}
     counts["lost"] = counts["taken"] - counts["stored"]
     counts["restarts"] = int(show("NRestarts"))
     counts["shorter"] = sum(path.stat().st_size < size for path, size in sizes.items() if path.exists())
@@ -185,6 +237,7 @@ def _harmless(counts: Counts) -> dict[str, bool]:
     """What holds after every kill."""
     return {
         "killed": counts["restarts"] >= 1,
+        "load_was_20000_a_second": counts["rate"] >= 18000,
         "loss_can_be_counted": counts["gaps"] == counts["sent"] - counts["stored"],
         "no_file_is_shorter": counts["shorter"] == 0,
         "store_is_json": counts["not_json"] == 0,
@@ -212,15 +265,22 @@ def full(store: str) -> Counts:
     time.sleep(2.0)
     during: Counts = json.loads(run(sys.executable, LOAD, "count", load.run_name, store))
     journal = run("journalctl", "--unit", SERVICE, "--since", since, "--output", "cat", "--no-pager")
+    spooled = len(list(QUEUES.glob("netconsole.0*")))
     filler.unlink()
-    counts = {**load.counts(), "stored_while_full": during["stored"], "broken_while_full": during["broken"]}
+    counts = {
+        **load.counts(),
+        "stored_while_full": during["stored"],
+        "broken_while_full": during["broken"],
+        "spooled": spooled,
+    }
     counts["said"] = len(re.findall("messages wait", journal))
     return compare(
         counts,
         said_so=counts["said"] >= 1,
         service_stayed=show("MainPID") == pid,
         no_half_line=counts["broken_while_full"] == 0,
-        was_full=counts["stored_while_full"] < counts["sent"],
+        was_full=counts["stored_while_full"] <= counts["sent"] // 2,
+        queue_went_to_disk=counts["spooled"] > 0,
         all_was_taken=counts["taken"] == counts["sent"],
         all_is_stored=counts["stored"] == counts["taken"],
     )
@@ -277,34 +337,40 @@ def arrived(path: Path, run_name: str) -> int:
 
 
 def away(store: str) -> Counts:
-    """Outputs whose far side goes away for a minute: RELP, Redis, journal and program get every message, TCP all but
-    what was on its way when the connection ended."""
+    """Outputs whose far side goes away for a minute, with a restart of the receiver in it: RELP, Redis, journal and
+    program get all that is stored, TCP all but what was on its way when a connection ended."""
     central(True)
     time.sleep(2.0)
     load = Load(store, messages=33000, rate=500, sources=20)
     time.sleep(2.0)
     central(False)
-    time.sleep(60.0)
+    time.sleep(30.0)
+    spooled = {name: len(list(QUEUES.glob(f"output-{name}.0*"))) for name in ("tcp", "relp", "redis")}
+    run("systemctl", "restart", SERVICE)
+    time.sleep(30.0)
     central(True)
-    counts = load.counts()
+    counts = {**load.counts(), "spooled": spooled}
     journal = ["journalctl", "SYSLOG_IDENTIFIER=netconsole", "NETCONSOLE_FORMAT=extended", "--output=cat", "--no-pager"]
     for _attempt in range(60):
         (AWAY / "journal").write_text(run(*journal))
         (AWAY / "redis").write_text(run("redis-cli", "XRANGE", "netconsole", "-", "+"))
         counts |= {name: arrived(AWAY / name, load.run_name) for name in ("tcp", "relp", "redis", "journal")}
         counts["program"] = arrived(Path(store) / "outputs" / "program", load.run_name)
-        if min(counts[name] for name in ("relp", "redis", "journal", "program")) == counts["sent"]:
+        if min(counts[name] for name in ("relp", "redis", "journal", "program")) == counts["stored"]:
             break
         time.sleep(1.0)
     central(False)
     return compare(
         counts,
-        all_is_stored=counts["stored"] == counts["sent"],
-        relp_has_all=counts["relp"] == counts["sent"],
-        redis_has_all=counts["redis"] == counts["sent"],
-        journal_has_all=counts["journal"] == counts["sent"],
-        program_has_all=counts["program"] == counts["sent"],
-        tcp_lost_what_was_on_its_way=counts["sent"] - counts["tcp"] <= 1000,
+        what_was_taken_is_stored=counts["stored"] == counts["taken"],
+        most_was_taken=counts["taken"] >= counts["sent"] * 0.9,  # all but what came while the receiver was restarted
+        loss_can_be_counted=counts["gaps"] == counts["sent"] - counts["stored"],
+        queues_went_to_disk=all(spooled.values()),
+        relp_has_all=counts["relp"] == counts["stored"],
+        redis_has_all=counts["redis"] == counts["stored"],
+        journal_has_all=counts["journal"] == counts["stored"],
+        program_has_all=counts["program"] == counts["stored"],
+        tcp_lost_what_was_on_its_way=counts["stored"] - counts["tcp"] <= 1000,
     )
 
 

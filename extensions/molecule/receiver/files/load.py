@@ -67,11 +67,15 @@ def plain(run: bytes, source: int, number: int) -> list[bytes]:
     return [b"4,%d,%d,-;load %s %d %d end %s\n" % (number, 1000000 + number * USEC, run, source, number, TEXT)]
 
 
+LONG = 7
+"""Of ten messages, the one in two fragments."""
+
+
 def mixed(run: bytes, source: int, number: int) -> list[bytes]:
-    """The datagrams of one message. Of ten, six are extended with user data, two plain, one legacy, one long enough for
-    two fragments, which is what a crash sends."""
+    """The datagrams of one message. Of ten of a sender, as of one each of ten senders, six are extended with user data, two
+    plain, one legacy, one long enough for two fragments, which is what a crash sends."""
     usec = 1000000 + number * USEC
-    kind = number % 10
+    kind = (source + number) % 10
     if kind < 6:
         words = (number, usec, source, run, source, number, TEXT)
         return [
@@ -79,7 +83,7 @@ def mixed(run: bytes, source: int, number: int) -> list[bytes]:
         ]
     if kind == 6:
         return [b"[%12.6f] load %s %d %d end %s\n" % (usec / 1000000, run, source, number, TEXT)]
-    if kind == 7:
+    if kind == LONG:
         body = b"load %s %d %d end %s\n rack=A12\n" % (run, source, number, b"x" * 1100)
         head = b"4,%d,%d,-,ncfrag=" % (number, usec)
         return [head + b"%d/%d;" % (at, len(body)) + body[at : at + 900] for at in (0, 900)]

@@ -247,6 +247,17 @@ def drops() -> None:
     wait_for(lambda: queue in figures_of_receiver(), lambda: f"no figures of rsyslog: {figures_of_receiver()}")
 
 
+def dashboard_rules() -> dict[str, object]:
+    """The expressions of the dashboard as recording rules, with values where Grafana puts its variables."""
+    dashboard = json.loads(Path("/root/monitoring/netconsole.grafana.json").read_text())
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    expressions = [target["expr"].replace("$__rate_interval", "5m").replace("$host", ".*") for target in targets]
+    if not expressions or "$" in "".join(expressions):
+        sys.exit(f"the dashboard's expressions: {expressions}")
+    rules = [{"record": f"dashboard:{number}", "expr": text} for number, text in enumerate(expressions)]
+    return {"groups": [{"name": "dashboard", "rules": rules}]}
+
+
 def readers() -> None:
     """lnav reads the store with the format that the role has put there; promtool finds nothing wrong with the figures,
     the alert rules and what they do."""
@@ -267,7 +278,12 @@ def readers() -> None:
     promtool = "/root/prometheus/usr/bin/promtool"
     with urllib.request.urlopen(METRICS, timeout=10) as answer:
         subprocess.run([promtool, "check", "metrics"], input=answer.read(), check=True)
-    for words in (["check", "rules", "netconsole.rules.yml"], ["test", "rules", "netconsole.rules.test.yml"]):
+    Path("/root/monitoring/dashboard.rules.yml").write_text(json.dumps(dashboard_rules()))
+    for words in (
+        ["check", "rules", "dashboard.rules.yml"],
+        ["check", "rules", "netconsole.rules.yml"],
+        ["test", "rules", "netconsole.rules.test.yml"],
+    ):
         subprocess.run([promtool, *words], cwd="/root/monitoring", check=True)
 
 

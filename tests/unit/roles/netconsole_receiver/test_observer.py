@@ -680,6 +680,16 @@ def test_every_figure_that_is_asked_for_is_there(figures, name):
     assert asked & families
 
 
+def test_every_panel_of_the_dashboard_asks_for_something():
+    """Whether its expressions are expressions, promtool says in the scenario receiver."""
+    text = (FILES.parents[2] / "docs" / "monitoring" / "netconsole.grafana.json").read_text(encoding="utf-8")
+    panels = json.loads(text)["panels"]
+    assert panels
+    for panel in panels:
+        assert panel["targets"]
+        assert all(target["expr"] for target in panel["targets"])
+
+
 def known_variables():
     for role in ("netconsole_sender", "netconsole_receiver"):
         yield (FILES.parents[1] / role / "defaults" / "main.yml").read_text(encoding="utf-8")
