@@ -31,13 +31,24 @@ from ._kmsg import Paths as KmsgPaths
 from ._next_hop import NextHopError, resolve_remote_ip
 from ._reconcile import ENGINE_ERRORS, Applied, apply, plan
 from ._rtnetlink import Listener, keep_fresh
-from ._sender_files import DECLARATION, EARLY_PARAMETER, STATUS, json_text, locked, read_json, write_atomically
+from ._sender_files import (
+    DECLARATION,
+    EARLY_PARAMETER,
+    STATUS,
+    UNIT,
+    checksum_of,
+    json_text,
+    locked,
+    read_json,
+    write_atomically,
+)
 from ._watch import Interest, Path, Schedule
 
 NAME_SECONDS = 900.0  # a receiver's name is looked up again after this time
 NEIGHBOUR_SECONDS = 30.0  # kernels without managed neighbours: the next hop is used once in this time
 NEIGHBOUR_WAIT = 0.7  # for an answer of the next hop: other targets wait meanwhile, and a later answer is an event
 BOOT_WAIT = 30.0  # how long the start is held up at most
+TAKEN_UP = ("version", "unit_checksum", "declaration_checksum")  # what the service runs with, in its status file
 _BOOT_RETRY = 1.0
 _LEVELS = {"error": "<3>", "warning": "<4>", "info": "<6>"}  # sd-daemon(3)
 
@@ -86,6 +97,7 @@ class Host:
     declaration_path: str = DECLARATION
     status_path: str = STATUS
     early_path: str = EARLY_PARAMETER
+    unit_path: str = UNIT
     kmsg: KmsgPaths = field(default_factory=KmsgPaths)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
@@ -121,6 +133,7 @@ class Sender:
 
     host: Host
     version: str = ""
+    taken_up: dict[str, Any] = field(default_factory=dict)
     declaration: Declaration = field(default_factory=lambda: Declaration(targets=()))
     failures: Mapping[str, str] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
@@ -136,7 +149,16 @@ class Sender:
         """
         with self.host.locked():
             self.declaration = read_declaration(self.host.declaration_path)
+            if self.taken_up:
+                self.taken_up["declaration_checksum"] = checksum_of(self.host.declaration_path)
             self._reconcile()
+
+    def serve(self) -> None:
+        """From now on this is the service: the status file says which engine, unit and declaration it runs with.
+
+        The module compares: a run of it may have been killed before systemd was told of what it wrote.
+        """
+        self.taken_up = {"version": self.version, "unit_checksum": checksum_of(self.host.unit_path)}
 
     def take_over(self) -> None:
         """Kernels before 6.7 neither show nor let go of the targets of early boot: load the module without them.
@@ -228,11 +250,16 @@ class Sender:
                     "shown": None if state is None else state.as_dict(),
                 }
             )
-        return {"failure": self.failures.get(""), "targets": targets, "version": self.version}
+        return {"failure": self.failures.get(""), "targets": targets, **self.taken_up}
 
     def write_status(self) -> None:
-        if os.path.isdir(os.path.dirname(self.host.status_path)):
-            write_atomically(self.host.status_path, json_text(self.status()))
+        if not os.path.isdir(os.path.dirname(self.host.status_path)):
+            return
+        status = self.status()
+        if not self.taken_up:  # called by hand: what the service runs with is as before
+            told = read_json(self.host.status_path) or {}
+            status.update({key: told[key] for key in TAKEN_UP if key in told})
+        write_atomically(self.host.status_path, json_text(status))
 
     def summary(self) -> str:
         """Each target at a glance, one line (systemctl status)."""
@@ -378,6 +405,7 @@ def watch(sender: Sender) -> int:
     signal.set_wakeup_fd(writing)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_arguments: None)
+    sender.serve()
     watcher = Watcher(sender, Listener())
     sender.take_over()
     watcher.run()

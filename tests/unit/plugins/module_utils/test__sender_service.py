@@ -19,6 +19,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import 
 from ansible_collections.fleet.netconsole.plugins.module_utils._kmsg import Paths
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._rtnetlink import Event
+from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files import checksum
 from ansible_collections.fleet.netconsole.plugins.module_utils._sender_service import (
     BOOT_WAIT,
     NAME_SECONDS,
@@ -70,6 +71,7 @@ class Stage:
             declaration_path=str(self.folder / "declaration.json"),
             status_path=str(self.folder / "status.json"),
             early_path=str(self.folder / "early.conf"),
+            unit_path=str(self.folder / "unit"),
             kmsg=Paths(kmsg=str(self.folder / "kmsg"), printk=str(self.folder / "printk"), printk_devkmsg="/nowhere"),
             clock=lambda: self.now,
             wall_clock=lambda: 0.0,
@@ -388,8 +390,30 @@ def test_a_heartbeat_that_cannot_be_written_is_said_once(stage: Stage) -> None:
     ]
 
 
+def test_the_service_says_what_it_runs_with_and_a_call_by_hand_does_not(stage: Stage) -> None:
+    (stage.folder / "unit").write_bytes(b"[Service]\n")
+    service = stage.sender()
+    service.serve()
+    service.run()
+    declared = (stage.folder / "declaration.json").read_bytes()
+    expected = {
+        "version": "1",
+        "unit_checksum": checksum(b"[Service]\n"),
+        "declaration_checksum": checksum(declared),
+    }
+    (stage.folder / "unit").write_bytes(b"[Service]\nNice=1\n")
+    stage.declare({"targets": []})
+    stage.sender().run()
+    status = stage.status()
+    assert status["targets"] == [] and {key: status[key] for key in expected} == expected
+    service.run()
+    assert stage.status()["declaration_checksum"] == checksum((stage.folder / "declaration.json").read_bytes())
+    assert stage.status()["unit_checksum"] == expected["unit_checksum"], "a unit is taken up by a start only"
+
+
 def test_status_shows_declared_and_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     sender = stage.sender()
+    sender.serve()
     sender.run()
     monkeypatch.setattr(_sender_main, "DECLARATION", sender.host.declaration_path)
     monkeypatch.setattr(_sender_main, "STATUS", sender.host.status_path)
