@@ -84,6 +84,7 @@ Restart=on-failure
 RestartSec=5"""
 _ONCE = """\
 Type=oneshot
+NotifyAccess=main
 RemainAfterExit=yes
 RuntimeDirectoryPreserve=yes
 ExecStart={python} -I -S {engine} apply --wait"""

@@ -29,7 +29,8 @@ from ._heartbeat import Heartbeat
 from ._iproute import IprouteError
 from ._kmsg import Paths as KmsgPaths
 from ._next_hop import NextHopError, resolve_remote_ip
-from ._reconcile import ENGINE_ERRORS, Applied, apply, plan
+from ._panic import PanicCaptureError
+from ._reconcile import ENGINE_ERRORS, Applied, CapabilityError, Plan, apply, plan
 from ._rtnetlink import Listener, keep_fresh
 from ._sender_files import (
     DECLARATION,
@@ -136,6 +137,8 @@ class Sender:
     taken_up: dict[str, Any] = field(default_factory=dict)
     declaration: Declaration = field(default_factory=lambda: Declaration(targets=()))
     failures: Mapping[str, str] = field(default_factory=dict)
+    refusal: str = ""  # what the declaration asks of this host and cannot have: the targets are made without it
+    warnings: tuple[str, ...] = ()
     paths: dict[str, Path] = field(default_factory=dict)
     managed: dict[tuple[str, str], bool] = field(default_factory=dict)
     _last_changes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -176,20 +179,15 @@ class Sender:
         self.host.say("info", "netconsole loaded anew: this kernel does not let go of the targets of early boot")
 
     def _reconcile(self) -> None:
-        before = self.failures
+        before, refused, warned = self.failures, self.refusal, self.warnings
         try:
-            planned = plan(
-                self.declaration,
-                configfs=self.host.configfs,
-                console=self.host.console,
-                network=self.host.network(),
-            )
-            applied = apply(planned, configfs=self.host.configfs, console=self.host.console)
+            planned, applied = self._applied()
         except (*ENGINE_ERRORS, OSError) as error:
             self.failures = {"": str(error)}
         else:
             self.failures = dict(applied.failures)
             self._states = applied.after
+            self.warnings = applied.warnings
             for name, line in changes(planned, applied):
                 self._say_change(name, line)
             self._follow(applied)
@@ -199,7 +197,40 @@ class Sender:
         for name in before:
             if name and name not in self.failures:
                 self.host.say("info", f"{name}: is as declared")
+        for warning in (self.refusal, *self.warnings):
+            if warning and warning not in (refused, *warned):
+                self.host.say("warning", warning)
         self.write_status()
+
+    def _applied(self) -> tuple[Plan, Applied]:
+        """Plan and apply. What the module refuses outright shall not silence a host that has changed since.
+
+        A newer kernel, or a crash kernel, came with the last reboot: the targets are made all the same, as far as they
+        can be had, and what cannot stays in ``refusal``. Raises what the engine raises.
+        """
+        declaration, refusals = self.declaration, []
+        while True:
+            try:
+                planned = plan(
+                    declaration,
+                    configfs=self.host.configfs,
+                    console=self.host.console,
+                    network=self.host.network(),
+                )
+                applied = apply(planned, configfs=self.host.configfs, console=self.host.console)
+            except PanicCaptureError as error:
+                if declaration.panic_capture == "warn":
+                    raise
+                refusals.append(str(error))
+                declaration = replace(declaration, panic_capture="warn")
+            except CapabilityError as error:
+                if declaration.missing_capability == "warn":
+                    raise
+                refusals.append(str(error))
+                declaration = replace(declaration, missing_capability="warn")
+            else:
+                self.refusal = "; ".join(refusals)
+                return planned, applied
 
     def _say_change(self, name: str, line: str) -> None:
         self.host.say("info", f"{name}: {line}" if name else line)
@@ -250,7 +281,7 @@ class Sender:
                     "shown": None if state is None else state.as_dict(),
                 }
             )
-        return {"failure": self.failures.get(""), "targets": targets, **self.taken_up}
+        return {"failure": self.failures.get("") or self.refusal or None, "targets": targets, **self.taken_up}
 
     def write_status(self) -> None:
         if not os.path.isdir(os.path.dirname(self.host.status_path)):
@@ -265,7 +296,7 @@ class Sender:
         """Each target at a glance, one line (systemctl status)."""
         if "" in self.failures:
             return f"Failing: {self.failures['']}"
-        words = []
+        words = [f"Refused: {self.refusal}"] if self.refusal else []
         for declared in self.declaration.targets:
             state = self._states.get(declared.name)
             if declared.name in self.failures:
@@ -315,7 +346,8 @@ def apply_once(sender: Sender, *, wait: float = 0.0, sleep: Callable[[float], No
     while True:
         sender.run()
         if not sender.failures or sender.host.clock() >= deadline:
-            return 1 if sender.failures else 0
+            notify(f"STATUS={sender.summary()}")
+            return 1 if sender.failures or sender.refusal else 0
         sleep(_BOOT_RETRY)
 
 

@@ -153,6 +153,66 @@ def test_a_failure_is_said_once_and_its_end_too(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
+    ("profile", "change", "extra", "reason"),
+    [
+        pytest.param("7.2", "reboot", {"panic_capture": "require"}, "panic_capture is require", id="require"),
+        pytest.param("7.2", "crash kernel", {"panic_capture": "set"}, "panic_capture is set", id="set"),
+        pytest.param("6.1", "", {}, "or set missing_capability to warn", id="capability"),
+        pytest.param("6.1", "not loaded", {}, "or set missing_capability to warn", id="capability at boot"),
+    ],
+)
+def test_what_the_module_refuses_does_not_silence_a_host_that_has_changed(
+    stage: Stage, profile: str, change: str, extra: dict[str, Any], reason: str, systemd
+) -> None:
+    stage.kernel = FakeKernel(profile, loaded=change != "not loaded")
+    stage.kernel.panic = 10 if change == "reboot" else 0
+    if change == "crash kernel":
+        stage.kernel.texts["/sys/kernel/kexec_crash_loaded"] = "1\n"
+    target = {**DECLARATION["targets"][0], "userdata": {} if extra else {"rack": "r1"}}
+    stage.declare({**DECLARATION, "targets": [target], **extra})
+    made, _listener = watcher(stage)
+    assert stage.kernel.sends("log1")
+    warned = [line for line in stage.said if reason in line]
+    assert len(warned) == 1 and warned[0].startswith("warning: ")
+    assert reason in stage.status()["failure"] and stage.status()["targets"][0]["failure"] is None
+    assert made.timeout() is None, "nothing is tried again without an event"
+    lines = systemd()
+    assert lines[-1] == "READY=1" and reason in lines[0] and "log1 sends to" in lines[0]
+    made.run()
+    assert [line for line in stage.said if reason in line] == warned, "said once"
+    assert apply_once(stage.sender(), wait=BOOT_WAIT, sleep=lambda seconds: pytest.fail("no boot waits for it")) == 1
+
+
+def test_a_refusal_ends_with_its_cause(stage: Stage) -> None:
+    stage.kernel = FakeKernel("7.2")
+    stage.kernel.panic = 10
+    stage.declare({**DECLARATION, "panic_capture": "require"})
+    sender = stage.sender()
+    sender.run()
+    stage.kernel.panic = 0
+    sender.run()
+    assert (sender.refusal, stage.status()["failure"]) == ("", None)
+
+
+def test_warnings_are_said_once_each(stage: Stage) -> None:
+    stage.kernel = FakeKernel("7.2")
+    stage.kernel.panic = 10
+    sender = stage.sender()
+    sender.run()
+    sender.run()
+    lines = [line for line in stage.said if "a panic of this host will not be received" in line]
+    assert len(lines) == 1 and lines[0].startswith("warning: ")
+    stage.kernel.panic = 20
+    sender.run()
+    assert len([line for line in stage.said if "kernel.panic is 20" in line]) == 1
+
+
+def test_the_step_at_boot_tells_systemd_its_targets_too(stage: Stage, systemd) -> None:
+    assert apply_once(stage.sender()) == 0
+    assert systemd() == [f"STATUS=log1 sends to {RECEIVER}:6666 by eth0"]
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         pytest.param(None, "missing or no JSON object: run the role", id="missing"),
