@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Sequence
 
-from ansible_collections.fleet.netconsole.plugins.module_utils._node_files import Entry, Files
 from ansible_collections.fleet.netconsole.plugins.module_utils._engine_archive import archived_digest
+from ansible_collections.fleet.netconsole.plugins.module_utils._node_files import Entry, Files
 from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files import (
     DECLARATION,
     ENGINE,
