@@ -22,9 +22,10 @@ from typing import Any, Callable, ContextManager, Mapping
 
 from ._boot_targets import attachable
 from ._changes import changes, describe
-from ._configfs import Configfs, ConsoleLoglevel, TargetState
+from ._configfs import ROOT, Configfs, ConfigfsError, ConsoleLoglevel, TargetState
 from ._declaration import Declaration, declaration_from_options
 from ._desired import Network, host_network
+from ._folder_watch import FolderWatch
 from ._heartbeat import Heartbeat
 from ._iproute import IprouteError
 from ._kmsg import Paths as KmsgPaths
@@ -283,6 +284,25 @@ class Sender:
             )
         return {"failure": self.failures.get("") or self.refusal or None, "targets": targets, **self.taken_up}
 
+    def folders(self) -> list[str]:
+        """Where another program would change what is ours: the folder of all targets, those of the declared ones."""
+        names = [target.name for target in self.declaration.targets if target.present]
+        return [ROOT, *(f"{ROOT}/{name}{part}" for name in names for part in ("", "/userdata"))]
+
+    def is_as_left(self) -> bool:
+        """Whether the targets, but those that fail, are there, enabled or not, as the last run has left them."""
+        if "" in self.failures:
+            return True
+        try:
+            shown = self.host.configfs.targets()
+        except (ConfigfsError, OSError):
+            return True  # the next run says why
+        return all(
+            (name in shown and shown[name].enabled) == (state is not None and state.enabled)
+            for name, state in self._states.items()
+            if name not in self.failures
+        )
+
     def write_status(self) -> None:
         if not os.path.isdir(os.path.dirname(self.host.status_path)):
             return
@@ -354,19 +374,22 @@ def apply_once(sender: Sender, *, wait: float = 0.0, sleep: Callable[[float], No
 class Watcher:
     """The service that stays: one run at the start, then one after each change that counts."""
 
-    def __init__(self, sender: Sender, listener: Listener) -> None:
-        self.sender, self.listener = sender, listener
+    def __init__(self, sender: Sender, listener: Listener, folders: FolderWatch) -> None:
+        self.sender, self.listener, self.folders = sender, listener, folders
         self.interest, self.schedule = Interest(), Schedule()
         self.heartbeat = Heartbeat(paths=sender.host.kmsg)
         self._ready_until = sender.host.clock() + BOOT_WAIT
         self._ready = False
+        self._looked_again = False
         self._neighbours: dict[str, str] | None = None
 
     def run(self) -> None:
         """Compare, remember what the targets stand on now, and tell systemd."""
         sender = self.sender
         self.listener.read()  # what came until now is covered by this run
+        self.folders.stop()
         sender.run()
+        self.folders.start(sender.folders())
         sender.freshen()
         receivers = self._receivers()
         self.interest.update(sender.paths, receivers=receivers, failing=sender.failures)
@@ -376,6 +399,10 @@ class Watcher:
             self._neighbours = neighbours
         self.schedule.refresh = self._refresh()
         self.schedule.ran(sender.host.clock(), failing=bool(sender.failures))
+        # Another program may have changed something while nobody watched. Once: this shall never go on and on.
+        self._looked_again = not self._looked_again and not sender.is_as_left()
+        if self._looked_again:
+            self.touched()
         notify(f"STATUS={sender.summary()}")
         self.heartbeat.declare(sender.declaration.heartbeat, sender.host.clock())
         self._tell_ready()
@@ -417,6 +444,10 @@ class Watcher:
         # While systemd waits for us, try often, and end its waiting in time.
         return max(0.0, min(_BOOT_RETRY if left is None else min(left, _BOOT_RETRY), self._ready_until - now))
 
+    def touched(self) -> None:
+        """Another program has changed something in the watched folders."""
+        self.schedule.event(self.sender.host.clock())
+
     def woken(self, *, listening: bool) -> None:
         """After select(2): take the events, and run when it is time."""
         now = self.sender.host.clock()
@@ -435,10 +466,10 @@ def watch(sender: Sender) -> int:
     """Run until SIGTERM. SIGHUP: the declaration has changed. Targets stay as they are at the end."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGIO):
         signal.signal(number, lambda *_arguments: None)
     sender.serve()
-    watcher = Watcher(sender, Listener())
+    watcher = Watcher(sender, Listener(), FolderWatch())
     sender.take_over()
     watcher.run()
     poll = select.poll()
@@ -455,4 +486,6 @@ def watch(sender: Sender) -> int:
         if signal.SIGHUP in received:
             watcher.run()
             continue
+        if signal.SIGIO in received:
+            watcher.touched()
         watcher.woken(listening=watcher.listener.fileno() in ready)

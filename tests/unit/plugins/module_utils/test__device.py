@@ -200,8 +200,13 @@ CONSTRUCTED: dict[str, tuple[dict[str, Any], str | None, list[str]]] = {
 }
 
 
-LINK_COMMON = {"flags": ["UP", "LOWER_UP"], "operstate": "UP", "link_type": "ether", "address": "52:54:00:00:00:00"}
-BELOW = [
+LINK_COMMON: dict[str, Any] = {
+    "flags": ["UP", "LOWER_UP"],
+    "operstate": "UP",
+    "link_type": "ether",
+    "address": "52:54:00:00:00:00",
+}
+BELOW: list[dict[str, Any]] = [
     {"ifname": "eth0", "linkinfo": {"info_kind": "macvlan"}, "link": "br0"},
     {"ifname": "br0", "linkinfo": {"info_kind": "bridge"}},
     {"ifname": "bond0", "linkinfo": {"info_kind": "bond"}, "master": "br0"},

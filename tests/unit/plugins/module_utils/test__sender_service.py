@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Collection
+from typing import Any, Callable, Collection, Iterable
 
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils import _sender_main
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
+from ansible_collections.fleet.netconsole.plugins.module_utils._folder_watch import FolderWatch
 from ansible_collections.fleet.netconsole.plugins.module_utils._kmsg import Paths
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._rtnetlink import Event
@@ -304,12 +306,28 @@ class FakeListener:
         self.filters.append(frozenset(addresses))
 
 
+class FakeFolders:
+    """What is watched; ``meanwhile`` is done by another program just before the watch begins."""
+
+    def __init__(self) -> None:
+        self.watched: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def start(self, folders: Iterable[str]) -> None:
+        self.meanwhile()
+        self.meanwhile = lambda: None
+        self.watched = list(folders)
+
+    def stop(self) -> None:
+        self.watched = []
+
+
 NEW_MAC = Event("neighbour", False, index=2, family=4, address=GATEWAY, mac=OTHER_MAC)
 
 
 def watcher(stage: Stage) -> tuple[Watcher, FakeListener]:
     listener = FakeListener()
-    made = Watcher(stage.sender(), listener)  # type: ignore[arg-type]
+    made = Watcher(stage.sender(), listener, FakeFolders())  # type: ignore[arg-type]
     made.run()
     return made, listener
 
@@ -353,6 +371,85 @@ def test_a_new_mac_of_the_gateway_is_put_right_after_the_debounce(stage: Stage) 
     made.woken(listening=False)
     assert stage.kernel.target_table["log1"].remote_mac == OTHER_MAC
     assert made.timeout() is None
+
+
+def test_a_target_that_another_program_disables_is_put_right(stage: Stage) -> None:
+    made, _listener = watcher(stage)
+    root = "/sys/kernel/config/netconsole"
+    assert made.folders.watched == [root, f"{root}/log1", f"{root}/log1/userdata"]  # type: ignore[attr-defined]
+    stage.now += 60
+    stage.kernel.target_table["log1"].enabled = False
+    made.touched()
+    made.woken(listening=False)
+    assert made.timeout() == pytest.approx(0.2)
+    stage.now += 0.21
+    made.woken(listening=False)
+    assert stage.kernel.sends("log1") and made.timeout() is None
+
+
+@pytest.mark.parametrize("what", ["disabled", "removed"])
+def test_what_another_program_does_between_run_and_watch_is_seen(stage: Stage, what: str) -> None:
+    made, _listener = watcher(stage)
+
+    def meddle() -> None:
+        stage.kernel.target_table["log1"].enabled = False
+        if what == "removed":
+            del stage.kernel.target_table["log1"]
+
+    made.folders.meanwhile = meddle  # type: ignore[attr-defined]
+    made.run()
+    stage.now += made.timeout() or 0
+    made.woken(listening=False)
+    assert stage.kernel.sends("log1") and made.timeout() is None
+
+
+def test_a_failing_target_is_tried_again_no_sooner_for_it(stage: Stage) -> None:
+    made, _listener = watcher(stage)
+    stage.kernel.target_table["log1"].enabled = False
+    stage.mac = None
+    made.run()
+    assert made.sender.failures and made.sender.is_as_left()
+    stage.declare({"targets": [], "console_loglevel": 6})
+    stage.kernel.is_mounted = False
+    made.sender.failures = {"": "nothing can be done"}
+    assert made.sender.is_as_left()
+
+
+def test_two_programs_that_disagree_do_not_keep_each_other_busy(stage: Stage) -> None:
+    made, _listener = watcher(stage)
+
+    def meddle() -> None:
+        stage.kernel.target_table["log1"].enabled = False
+
+    for expected in (pytest.approx(0.5), None):
+        made.folders.meanwhile = meddle  # type: ignore[attr-defined]
+        stage.now += 60
+        made.run()
+        assert made.timeout() == expected
+
+
+def test_a_folder_tells_of_what_others_do_in_it_and_not_after_the_end(tmp_path: Path) -> None:
+    told: list[int] = []
+    before = signal.signal(signal.SIGIO, lambda number, _frame: told.append(number))
+    try:
+        watch = FolderWatch()
+        watch.start([str(tmp_path), str(tmp_path / "missing")])
+        (tmp_path / "made").mkdir()
+        assert told
+        (tmp_path / "file").touch()
+        told.clear()
+        (tmp_path / "file").write_text("0", encoding="ascii")
+        assert told
+        watch.stop()
+        told.clear()
+        (tmp_path / "file").write_text("1", encoding="ascii")
+        assert not told
+        watch.start([str(tmp_path)])
+        watch.start([])
+        (tmp_path / "made").rmdir()
+        assert not told
+    finally:
+        signal.signal(signal.SIGIO, before)
 
 
 def test_noise_does_nothing_and_lost_events_start_a_run(stage: Stage) -> None:
@@ -400,7 +497,7 @@ def test_timers_are_only_there_where_needed(stage: Stage, managed: bool, receive
     stage.declare({"targets": [{"name": "log1", "remote_ip": receiver}]})
     sender = stage.sender()
     sender.host.names.lookup = lambda name, family=None: RECEIVER
-    made = Watcher(sender, FakeListener())  # type: ignore[arg-type]
+    made = Watcher(sender, FakeListener(), FakeFolders())  # type: ignore[arg-type]
     made.run()
     assert made.timeout() == timeout
 
