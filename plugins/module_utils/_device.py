@@ -82,10 +82,10 @@ def check_device(dev_name: str, *, system: System = SYSTEM) -> Device:
         _check_name(dev_name, link)
         _check_master(link, system=system)
         _check_kind(link)
-        _check_netpoll(link, system=system)
+        below = _check_netpoll(link, system=system)
     except IprouteError as error:
         raise DeviceError(str(error)) from error
-    device = _device(link, system=system)
+    device = _device(link, below, system=system)
     if not device.up:
         raise DeviceDownError(dev_name)
     return device
@@ -202,8 +202,8 @@ def _check_kind(link: JSONObject) -> None:
         )
 
 
-def _check_netpoll(link: JSONObject, *, system: System) -> None:
-    """Refuse a device that has IFF_DISABLE_NETPOLL, or hands netpoll on to one that has."""
+def _check_netpoll(link: JSONObject, *, system: System) -> list[JSONObject]:
+    """The devices that netpoll reaches through this one. Refuses one that has IFF_DISABLE_NETPOLL, here or below."""
     name, kind = str(link["ifname"]), _info(link, "info_kind")
     if _refused_by_kernel(kind, system=system):
         raise DeviceError(
@@ -211,15 +211,17 @@ def _check_netpoll(link: JSONObject, *, system: System) -> None:
             "use the physical device, bond or VLAN that leads to the receiver"
         )
     if kind not in _OVER_PORTS | _OVER_ONE:
-        return
+        return []
     links = {str(other.get("ifname")): other for other in ip_json(system, "-details", "link", "show")}
-    for below in _below(name, links):
+    found = _below(name, links)
+    for below in found:
         kind_below = _info(links[below], "info_kind")
         if _refused_by_kernel(kind_below, system=system):
             raise DeviceError(
                 f"{name} runs over {below}, a {kind_below} device: the kernel {system.kernel_release} has no "
                 f"netconsole on those, nor on what runs over them: use a device without {kind_below} ports"
             )
+    return [links[below] for below in found]
 
 
 def _refused_by_kernel(kind: str, *, system: System) -> bool:
@@ -245,7 +247,7 @@ def _below(name: str, links: t.Mapping[str, JSONObject]) -> list[str]:
     return found
 
 
-def _device(link: JSONObject, *, system: System) -> Device:
+def _device(link: JSONObject, below: t.Sequence[JSONObject], *, system: System) -> Device:
     flags = link.get("flags") or []
     return Device(
         dev_name=str(link["ifname"]),
@@ -256,7 +258,7 @@ def _device(link: JSONObject, *, system: System) -> Device:
         up="UP" in flags,
         carrier="LOWER_UP" in flags,
         arp="NOARP" not in flags,
-        warnings=tuple(_warnings(link, system=system)),
+        warnings=(*_warnings(link, system=system), *_warnings_below(link, below, system=system)),
     )
 
 
@@ -277,6 +279,16 @@ def _warnings(link: JSONObject, *, system: System) -> list[str]:
             f"{name} is a {kind}: while netconsole is enabled on it, the kernel lets no veth device (container) join it"
         )
     return warnings
+
+
+def _warnings_below(link: JSONObject, below: t.Sequence[JSONObject], *, system: System) -> list[str]:
+    """What netconsole on a device does to bonds and bridges below it: netpoll is on those too."""
+    return [
+        f"{link['ifname']} runs over {other['ifname']}, a {_info(other, 'info_kind')}: while netconsole is enabled on "
+        f"{link['ifname']}, the kernel lets no veth device (container) join {other['ifname']}"
+        for other in below
+        if _info(other, "info_kind") in _REFUSES_VETH and _release(system) >= _VETH_SINCE
+    ]
 
 
 def _info(link: JSONObject, key: str) -> str:

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from typing import Any, Sequence
 
@@ -116,6 +117,9 @@ class Files:
         except CommandError as error:
             return 127, str(error)
         return done.returncode, (done.stdout + done.stderr).strip()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def document(self, path: str) -> dict[str, Any] | None:
         return read_json(path)

@@ -19,11 +19,14 @@ from ._early import PATHS as EARLY_PATHS
 from ._early import STAMP, fingerprint, regeneration
 from ._engine_archive import archive, archived_digest, digest, engine_sources
 from ._node_files import Entry, FileChange, Files, NodeError, same
-from ._sender_files import COMMAND, DECLARATION, ENGINE, SERVICE, STATUS, UNIT, WANTED, json_text
+from ._sender_files import BEFORE, COMMAND, DECLARATION, ENGINE, SERVICE, STATUS, UNIT, WANTED, checksum, json_text
 
 FOLDERS = ("/usr/local/lib/netconsole-sender", "/etc/netconsole-sender")
 SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 NO_STAMP = Entry(STAMP)
+TAKE_UP = ("systemctl", "reload", SERVICE)
+TAKEN_UP_TIMEOUT = 30.0  # seconds; for one run of the service on a slow host
+TAKEN_UP_POLL = 0.1
 INITRAMFS_TIMEOUT = 1800.0  # seconds; one initramfs for each kernel on a slow host
 
 
@@ -81,6 +84,7 @@ Restart=on-failure
 RestartSec=5"""
 _ONCE = """\
 Type=oneshot
+NotifyAccess=main
 RemainAfterExit=yes
 RuntimeDirectoryPreserve=yes
 ExecStart={python} -I -S {engine} apply --wait"""
@@ -96,7 +100,7 @@ def unit_text(*, watch: bool, python: str) -> str:
 def present_entries(
     document: Mapping[str, Any], *, watch: bool, python: str = sys.executable, sources: Mapping[str, str] | None = None
 ) -> list[Entry]:
-    """Everything that a sender has on its host, in the order in which it is written."""
+    """Everything that a sender has on its host, in the order in which it is written; ``BEFORE`` is there by then."""
     engine = engine_sources() if sources is None else sources
     version = digest(engine)
     return [
@@ -163,28 +167,32 @@ def plan_present(
     *,
     watch: bool,
     files: Files,
+    before: Mapping[str, Any] | None = None,
     early: Sequence[Entry] | None = None,
     python: str = sys.executable,
 ) -> NodePlan:
     """What has to be done so that the host makes itself as declared at every boot.
 
-    ``early`` are the files for the time before the service, ``None`` leaves those that are there. Raises NodeError.
+    ``before`` is what the host had before the first run. ``early`` are the files for the time before the service,
+    ``None`` leaves those that are there. Raises NodeError.
     """
     _require_systemd(files)
     entries = present_entries(document, watch=watch, python=python)
     initramfs, stamp = ((), NO_STAMP) if early is None else _initramfs(early, files)
-    changes = file_changes([*entries, *(early or ())], files=files)
+    remembered = Entry(BEFORE, content=json_text(before or {}).encode())
+    changes = file_changes([remembered, *entries, *(early or ())], files=files)
     changed = {change.after.path for change in changes}
+    # What the service runs with: the run that wrote a file may have been killed before systemd was told.
+    changed |= _not_taken_up(entries, files, watch=watch)
     shown = _show(files)
     commands: list[tuple[str, ...]] = []
-    if {UNIT, WANTED} & changed or shown.get("NeedDaemonReload") == "yes":
+    not_loaded = shown.get("NeedDaemonReload") == "yes"
+    if {UNIT, WANTED} & {change.after.path for change in changes} or not_loaded:
         commands.append(("systemctl", "daemon-reload"))
-    if shown.get("ActiveState") != "active":
-        commands.append(("systemctl", "restart", SERVICE))
-    elif {UNIT, ENGINE} & changed or (watch and _runs_another_engine(entries[0], files)):
+    if shown.get("ActiveState") != "active" or {UNIT, ENGINE} & changed or not_loaded:
         commands.append(("systemctl", "restart", SERVICE))
     elif watch and DECLARATION in changed:
-        commands.append(("systemctl", "reload", SERVICE))
+        commands.append(TAKE_UP)
     return NodePlan(changes=tuple(changes), commands=tuple(commands), initramfs=initramfs, stamp=stamp)
 
 
@@ -194,17 +202,30 @@ def _initramfs(early: Sequence[Entry], files: Files) -> tuple[tuple[str, ...], E
     return tuple(command or ()), Entry(STAMP, content=text.encode() if text else None)
 
 
-def _runs_another_engine(engine: Entry, files: Files) -> bool:
-    """A run that was killed between the file and the restart leaves the old one running."""
+def _not_taken_up(entries: Sequence[Entry], files: Files, *, watch: bool) -> set[str]:
+    """Of engine, declaration and unit those that are other ones than the service says that it runs with."""
     told = files.document(STATUS)
-    return told is not None and _engine_shown(told.get("version")) != engine.text()
+    if told is None:
+        return set()
+    wanted = {entry.path: entry for entry in entries}
+    found = set()
+    if told.get("unit_checksum") != checksum(wanted[UNIT].content or b""):
+        found.add(UNIT)
+    if watch and _engine_shown(told.get("version")) != wanted[ENGINE].text():
+        found.add(ENGINE)
+    if watch and told.get("declaration_checksum") != checksum(wanted[DECLARATION].content or b""):
+        found.add(DECLARATION)
+    return found
 
 
 def plan_absent(*, files: Files) -> NodePlan:
-    """What has to be done so that nothing of the sender is left. Nothing there: nothing to do, systemd is not asked."""
+    """What has to be done so that nothing of the sender is left. Nothing there: nothing to do, systemd is not asked.
+
+    ``BEFORE`` goes last of all: while it is there, a run that was killed is ended by the next.
+    """
     early = no_early()
     initramfs, stamp = _initramfs(early, files)
-    changes = file_changes([*absent_entries(), *early], files=files)
+    changes = file_changes([*absent_entries(), *early, Entry(BEFORE)], files=files)
     folders = tuple(folder for folder in FOLDERS if files.is_directory(folder))
     if not changes and not initramfs:
         return NodePlan(folders=folders)
@@ -244,19 +265,37 @@ def stop_service(planned: NodePlan, *, files: Files) -> None:
             _systemctl(command, files)
 
 
-def write_files(planned: NodePlan, *, files: Files) -> None:
-    """Put every file as planned. Raises NodeError; a second run ends what failed."""
+def remember(planned: NodePlan, *, files: Files) -> None:
+    """Before anything is changed: write down what was before. Raises NodeError."""
     for change in planned.changes:
-        try:
-            if change.after.present:
-                files.make_folder(os.path.dirname(change.after.path))
-                files.install(change.after)
-            else:
-                files.remove(change.after.path)
-        except OSError as error:
-            raise NodeError(
-                f"{change.after.path} cannot be written: {error.strerror}: is it mounted read-only?"
-            ) from error
+        if change.after.path == BEFORE:
+            _put(change.after, files)
+
+
+def forget(planned: NodePlan, *, files: Files) -> None:
+    """What ``remember`` wrote, as it was: nothing was changed after all."""
+    for change in planned.changes:
+        if change.after.path == BEFORE:
+            _put(change.before, files)
+            files.remove_folder(os.path.dirname(BEFORE))
+
+
+def write_files(planned: NodePlan, *, files: Files) -> None:
+    """Put every file as planned, but ``BEFORE``. Raises NodeError; a second run ends what failed."""
+    for change in planned.changes:
+        if change.after.path != BEFORE:
+            _put(change.after, files)
+
+
+def _put(entry: Entry, files: Files) -> None:
+    try:
+        if entry.present:
+            files.make_folder(os.path.dirname(entry.path))
+            files.install(entry)
+        else:
+            files.remove(entry.path)
+    except OSError as error:
+        raise NodeError(f"{entry.path} cannot be written: {error.strerror}: is it mounted read-only?") from error
 
 
 def tell_systemd(planned: NodePlan, *, files: Files) -> None:
@@ -264,10 +303,31 @@ def tell_systemd(planned: NodePlan, *, files: Files) -> None:
     for command in planned.commands:
         if command[1] != "stop":
             _systemctl(command, files)
+        if command == TAKE_UP:
+            _wait_until_taken_up(files)
     if planned.initramfs:
         _regenerate(planned, files)
+
+
+def end(planned: NodePlan, *, files: Files) -> None:
+    """After all else is gone: what was before is not needed any more. Raises NodeError."""
+    remember(planned, files=files)
     for folder in planned.folders:
         files.remove_folder(folder)
+
+
+def _wait_until_taken_up(files: Files) -> None:
+    """A reload is a signal, which does not wait for what becomes of it. Raises NodeError."""
+    declared = checksum(files.entry(DECLARATION).content or b"")
+    for _number in range(int(TAKEN_UP_TIMEOUT / TAKEN_UP_POLL)):
+        told = files.document(STATUS)
+        if told is None or told.get("declaration_checksum") == declared:
+            return
+        files.sleep(TAKEN_UP_POLL)
+    raise NodeError(
+        f"{SERVICE} has not taken up the declaration within {TAKEN_UP_TIMEOUT:.0f} seconds: see 'journalctl -u "
+        f"{SERVICE}' on the host"
+    )
 
 
 def _regenerate(planned: NodePlan, files: Files) -> None:

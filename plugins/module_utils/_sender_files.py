@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import tempfile
+import zlib
 from typing import Any, Iterator, Mapping
 
 SERVICE = "netconsole-sender.service"
@@ -19,6 +20,7 @@ COMMAND = "/usr/local/sbin/netconsole-sender"
 UNIT = f"/etc/systemd/system/{SERVICE}"
 WANTED = f"/etc/systemd/system/multi-user.target.wants/{SERVICE}"
 DECLARATION = "/etc/netconsole-sender/declaration.json"
+BEFORE = "/etc/netconsole-sender/before.json"  # what the host had before the first run, for state absent
 EARLY_PARAMETER = "/etc/modprobe.d/netconsole-sender.conf"
 STATUS = "/run/netconsole-sender/status.json"
 
@@ -26,6 +28,20 @@ STATUS = "/run/netconsole-sender/status.json"
 def json_text(document: Mapping[str, Any]) -> str:
     """The one form in which a document is stored, so that equal documents are equal files."""
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def checksum(content: bytes) -> str:
+    """Tells one file of ours from another. zlib is in memory anyway, hashlib would be another 4 MiB of the service."""
+    return f"{len(content)}-{zlib.crc32(content):08x}"
+
+
+def checksum_of(path: str) -> str:
+    """The checksum of a file, "" where there is none."""
+    try:
+        with open(path, "rb") as stream:
+            return checksum(stream.read())
+    except OSError:
+        return ""
 
 
 def write_atomically(path: str, text: str, *, mode: int = 0o644) -> None:

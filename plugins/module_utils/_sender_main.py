@@ -19,7 +19,8 @@ from ._sender_service import BOOT_WAIT, Host, Sender, ServiceError, apply_once, 
 
 USAGE = """usage: netconsole-sender apply [--wait] | watch | status [--json]
 
-apply   make the kernel's netconsole targets as declared, once; --wait: try again for some seconds until all stand
+apply   make the kernel's netconsole targets as declared, once; --wait: as netconsole-sender.service does it at boot,
+        try again for some seconds until all stand
 watch   do so, and again whenever the network changes (what netconsole-sender.service runs)
 status  show each target: what it sends to, its next hop, its last change and why, failures
 
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str], *, version: str) -> int:
     sender = Sender(Host(), version=version)
     try:
         if words in (["apply"], ["apply", "--wait"]):
+            if "--wait" in words:
+                sender.serve()
             return apply_once(sender, wait=BOOT_WAIT if "--wait" in words else 0.0)
         if words == ["watch"]:
             return watch(sender)

@@ -26,15 +26,18 @@ from ._kmsg import Paths as KmsgPaths
 from ._node_files import Entry, Files, NodeError
 from ._node_service import (
     NodePlan,
+    end,
+    forget,
     no_early,
     plan_absent,
     plan_present,
+    remember,
     stop_service,
     tell_systemd,
     write_files,
 )
 from ._reconcile import ENGINE_ERRORS, Applied, Plan, apply, plan
-from ._sender_files import DECLARATION, EARLY_PARAMETER, locked, read_json
+from ._sender_files import BEFORE, DECLARATION, EARLY_PARAMETER, locked, read_json
 from ._sender_main import main as engine_main  # the engine of the host: Ansible sends along what is imported
 from ._target_module import fail, finish, result_of
 
@@ -90,11 +93,16 @@ def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
     with locked(os.path.dirname(DECLARATION)):
         was_stored = read_json(DECLARATION)
         planned = _plan(without_former(declaration, was_stored))
-        before = state_before(planned, was_stored, loaded=Configfs().loaded())
-        stored = {**document(module.params), "before": before}
-        node = plan_present(stored, watch=module.params["watch"], files=files, early=_early(module, planned, files))
+        stored = document(module.params)
+        node = plan_present(
+            stored,
+            watch=module.params["watch"],
+            files=files,
+            before=state_before(planned, read_json(BEFORE), loaded=Configfs().loaded()),
+            early=_early(module, planned, files),
+        )
         if not module.check_mode:
-            applied = _apply(planned)
+            applied = _remembered(planned, node, files)
             write_files(node, files=files)
     if applied is not None:
         try:
@@ -108,12 +116,24 @@ def _persistent(module: AnsibleModule, files: Files) -> dict[str, Any]:
     return _result(module, planned, applied, node)
 
 
+def _remembered(planned: Plan, node: NodePlan, files: Files) -> Applied:
+    """Apply the plan; what the host had before is on its disk by then, lest a run that is killed forgets it."""
+    remember(node, files=files)
+    try:
+        return _apply(planned)
+    except _ERRORS:  # the engine has put everything back
+        forget(node, files=files)
+        raise
+
+
 def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
     """Nothing stays on the host: the service of an earlier run goes first, since it would put back what it knows."""
     goes = module.params["state"] == "absent"
-    stored = read_json(DECLARATION) or {}
+    stored, before = read_json(DECLARATION) or {}, read_json(BEFORE) or {}
     declaration = (
-        goodbye(module.params, stored) if goes else without_former(declaration_from_options(module.params), stored)
+        goodbye(module.params, stored, before)
+        if goes
+        else without_former(declaration_from_options(module.params), stored)
     )
     node = plan_absent(files=files)
     applied = None
@@ -128,10 +148,12 @@ def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
     if not module.check_mode:
         tell_systemd(node, files=files)
     result = _result(module, planned, applied, node)
-    if goes and stored.get("before", {}).get("netconsole_loaded") is False and _is_idle(planned):
+    if goes and before.get("netconsole_loaded") is False and _is_idle(planned):
         result["actions"].append("unload module netconsole")
         if not module.check_mode:
             Configfs().unload()
+    if not module.check_mode:
+        end(node, files=files)
     return result
 
 
@@ -156,10 +178,9 @@ def without_former(declaration: Declaration, stored: Mapping[str, Any] | None) -
     )
 
 
-def goodbye(options: Mapping[str, Any], stored: Mapping[str, Any]) -> Declaration:
+def goodbye(options: Mapping[str, Any], stored: Mapping[str, Any], before: Mapping[str, Any]) -> Declaration:
     """Everything that was declared here goes; what was before comes back, as far as it was written down."""
     names = {target["name"] for target in (*stored.get("targets", []), *(options["targets"] or []))}
-    before = stored.get("before", {})
     declaration = declaration_from_options(
         {
             "targets": [{"name": name, "state": "absent"} for name in sorted(names)],
@@ -182,9 +203,9 @@ def _plan(declaration: Declaration) -> Plan:
     return plan(declaration, configfs=Configfs(), console=ConsoleLoglevel(), network=host_network())
 
 
-def state_before(planned: Plan, stored: Mapping[str, Any] | None, *, loaded: bool) -> dict[str, int]:
+def state_before(planned: Plan, known: Mapping[str, Any] | None, *, loaded: bool) -> dict[str, int]:
     """What the host had before the first run, for state absent: written down once. ``loaded``: the kernel's module."""
-    known: dict[str, int] = dict((stored or {}).get("before", {}))
+    known = dict(known or {})
     known.setdefault("netconsole_loaded", loaded)
     if planned.console_loglevel is not None:
         known.setdefault("console_loglevel", planned.console_loglevel[0])

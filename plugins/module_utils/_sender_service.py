@@ -22,22 +22,35 @@ from typing import Any, Callable, ContextManager, Mapping
 
 from ._boot_targets import attachable
 from ._changes import changes, describe
-from ._configfs import Configfs, ConsoleLoglevel, TargetState
+from ._configfs import ROOT, Configfs, ConfigfsError, ConsoleLoglevel, TargetState
 from ._declaration import Declaration, declaration_from_options
 from ._desired import Network, host_network
+from ._folder_watch import FolderWatch
 from ._heartbeat import Heartbeat
 from ._iproute import IprouteError
 from ._kmsg import Paths as KmsgPaths
 from ._next_hop import NextHopError, resolve_remote_ip
-from ._reconcile import ENGINE_ERRORS, Applied, apply, plan
+from ._panic import PanicCaptureError
+from ._reconcile import ENGINE_ERRORS, Applied, CapabilityError, Plan, apply, plan
 from ._rtnetlink import Listener, keep_fresh
-from ._sender_files import DECLARATION, EARLY_PARAMETER, STATUS, json_text, locked, read_json, write_atomically
+from ._sender_files import (
+    DECLARATION,
+    EARLY_PARAMETER,
+    STATUS,
+    UNIT,
+    checksum_of,
+    json_text,
+    locked,
+    read_json,
+    write_atomically,
+)
 from ._watch import Interest, Path, Schedule
 
 NAME_SECONDS = 900.0  # a receiver's name is looked up again after this time
 NEIGHBOUR_SECONDS = 30.0  # kernels without managed neighbours: the next hop is used once in this time
 NEIGHBOUR_WAIT = 0.7  # for an answer of the next hop: other targets wait meanwhile, and a later answer is an event
 BOOT_WAIT = 30.0  # how long the start is held up at most
+TAKEN_UP = ("version", "unit_checksum", "declaration_checksum")  # what the service runs with, in its status file
 _BOOT_RETRY = 1.0
 _LEVELS = {"error": "<3>", "warning": "<4>", "info": "<6>"}  # sd-daemon(3)
 
@@ -86,6 +99,7 @@ class Host:
     declaration_path: str = DECLARATION
     status_path: str = STATUS
     early_path: str = EARLY_PARAMETER
+    unit_path: str = UNIT
     kmsg: KmsgPaths = field(default_factory=KmsgPaths)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
@@ -121,8 +135,11 @@ class Sender:
 
     host: Host
     version: str = ""
+    taken_up: dict[str, Any] = field(default_factory=dict)
     declaration: Declaration = field(default_factory=lambda: Declaration(targets=()))
     failures: Mapping[str, str] = field(default_factory=dict)
+    refusal: str = ""  # what the declaration asks of this host and cannot have: the targets are made without it
+    warnings: tuple[str, ...] = ()
     paths: dict[str, Path] = field(default_factory=dict)
     managed: dict[tuple[str, str], bool] = field(default_factory=dict)
     _last_changes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -136,7 +153,16 @@ class Sender:
         """
         with self.host.locked():
             self.declaration = read_declaration(self.host.declaration_path)
+            if self.taken_up:
+                self.taken_up["declaration_checksum"] = checksum_of(self.host.declaration_path)
             self._reconcile()
+
+    def serve(self) -> None:
+        """From now on this is the service: the status file says which engine, unit and declaration it runs with.
+
+        The module compares: a run of it may have been killed before systemd was told of what it wrote.
+        """
+        self.taken_up = {"version": self.version, "unit_checksum": checksum_of(self.host.unit_path)}
 
     def take_over(self) -> None:
         """Kernels before 6.7 neither show nor let go of the targets of early boot: load the module without them.
@@ -154,20 +180,15 @@ class Sender:
         self.host.say("info", "netconsole loaded anew: this kernel does not let go of the targets of early boot")
 
     def _reconcile(self) -> None:
-        before = self.failures
+        before, refused, warned = self.failures, self.refusal, self.warnings
         try:
-            planned = plan(
-                self.declaration,
-                configfs=self.host.configfs,
-                console=self.host.console,
-                network=self.host.network(),
-            )
-            applied = apply(planned, configfs=self.host.configfs, console=self.host.console)
+            planned, applied = self._applied()
         except (*ENGINE_ERRORS, OSError) as error:
             self.failures = {"": str(error)}
         else:
             self.failures = dict(applied.failures)
             self._states = applied.after
+            self.warnings = applied.warnings
             for name, line in changes(planned, applied):
                 self._say_change(name, line)
             self._follow(applied)
@@ -177,7 +198,40 @@ class Sender:
         for name in before:
             if name and name not in self.failures:
                 self.host.say("info", f"{name}: is as declared")
+        for warning in (self.refusal, *self.warnings):
+            if warning and warning not in (refused, *warned):
+                self.host.say("warning", warning)
         self.write_status()
+
+    def _applied(self) -> tuple[Plan, Applied]:
+        """Plan and apply. What the module refuses outright shall not silence a host that has changed since.
+
+        A newer kernel, or a crash kernel, came with the last reboot: the targets are made all the same, as far as they
+        can be had, and what cannot stays in ``refusal``. Raises what the engine raises.
+        """
+        declaration, refusals = self.declaration, []
+        while True:
+            try:
+                planned = plan(
+                    declaration,
+                    configfs=self.host.configfs,
+                    console=self.host.console,
+                    network=self.host.network(),
+                )
+                applied = apply(planned, configfs=self.host.configfs, console=self.host.console)
+            except PanicCaptureError as error:
+                if declaration.panic_capture == "warn":
+                    raise
+                refusals.append(str(error))
+                declaration = replace(declaration, panic_capture="warn")
+            except CapabilityError as error:
+                if declaration.missing_capability == "warn":
+                    raise
+                refusals.append(str(error))
+                declaration = replace(declaration, missing_capability="warn")
+            else:
+                self.refusal = "; ".join(refusals)
+                return planned, applied
 
     def _say_change(self, name: str, line: str) -> None:
         self.host.say("info", f"{name}: {line}" if name else line)
@@ -228,17 +282,41 @@ class Sender:
                     "shown": None if state is None else state.as_dict(),
                 }
             )
-        return {"failure": self.failures.get(""), "targets": targets, "version": self.version}
+        return {"failure": self.failures.get("") or self.refusal or None, "targets": targets, **self.taken_up}
+
+    def folders(self) -> list[str]:
+        """Where another program would change what is ours: the folder of all targets, those of the declared ones."""
+        names = [target.name for target in self.declaration.targets if target.present]
+        return [ROOT, *(f"{ROOT}/{name}{part}" for name in names for part in ("", "/userdata"))]
+
+    def is_as_left(self) -> bool:
+        """Whether the targets, but those that fail, are there, enabled or not, as the last run has left them."""
+        if "" in self.failures:
+            return True
+        try:
+            shown = self.host.configfs.targets()
+        except (ConfigfsError, OSError):
+            return True  # the next run says why
+        return all(
+            (name in shown and shown[name].enabled) == (state is not None and state.enabled)
+            for name, state in self._states.items()
+            if name not in self.failures
+        )
 
     def write_status(self) -> None:
-        if os.path.isdir(os.path.dirname(self.host.status_path)):
-            write_atomically(self.host.status_path, json_text(self.status()))
+        if not os.path.isdir(os.path.dirname(self.host.status_path)):
+            return
+        status = self.status()
+        if not self.taken_up:  # called by hand: what the service runs with is as before
+            told = read_json(self.host.status_path) or {}
+            status.update({key: told[key] for key in TAKEN_UP if key in told})
+        write_atomically(self.host.status_path, json_text(status))
 
     def summary(self) -> str:
         """Each target at a glance, one line (systemctl status)."""
         if "" in self.failures:
             return f"Failing: {self.failures['']}"
-        words = []
+        words = [f"Refused: {self.refusal}"] if self.refusal else []
         for declared in self.declaration.targets:
             state = self._states.get(declared.name)
             if declared.name in self.failures:
@@ -288,26 +366,30 @@ def apply_once(sender: Sender, *, wait: float = 0.0, sleep: Callable[[float], No
     while True:
         sender.run()
         if not sender.failures or sender.host.clock() >= deadline:
-            return 1 if sender.failures else 0
+            notify(f"STATUS={sender.summary()}")
+            return 1 if sender.failures or sender.refusal else 0
         sleep(_BOOT_RETRY)
 
 
 class Watcher:
     """The service that stays: one run at the start, then one after each change that counts."""
 
-    def __init__(self, sender: Sender, listener: Listener) -> None:
-        self.sender, self.listener = sender, listener
+    def __init__(self, sender: Sender, listener: Listener, folders: FolderWatch) -> None:
+        self.sender, self.listener, self.folders = sender, listener, folders
         self.interest, self.schedule = Interest(), Schedule()
         self.heartbeat = Heartbeat(paths=sender.host.kmsg)
         self._ready_until = sender.host.clock() + BOOT_WAIT
         self._ready = False
+        self._looked_again = False
         self._neighbours: dict[str, str] | None = None
 
     def run(self) -> None:
         """Compare, remember what the targets stand on now, and tell systemd."""
         sender = self.sender
         self.listener.read()  # what came until now is covered by this run
+        self.folders.stop()
         sender.run()
+        self.folders.start(sender.folders())
         sender.freshen()
         receivers = self._receivers()
         self.interest.update(sender.paths, receivers=receivers, failing=sender.failures)
@@ -317,6 +399,10 @@ class Watcher:
             self._neighbours = neighbours
         self.schedule.refresh = self._refresh()
         self.schedule.ran(sender.host.clock(), failing=bool(sender.failures))
+        # Another program may have changed something while nobody watched. Once: this shall never go on and on.
+        self._looked_again = not self._looked_again and not sender.is_as_left()
+        if self._looked_again:
+            self.touched()
         notify(f"STATUS={sender.summary()}")
         self.heartbeat.declare(sender.declaration.heartbeat, sender.host.clock())
         self._tell_ready()
@@ -358,6 +444,10 @@ class Watcher:
         # While systemd waits for us, try often, and end its waiting in time.
         return max(0.0, min(_BOOT_RETRY if left is None else min(left, _BOOT_RETRY), self._ready_until - now))
 
+    def touched(self) -> None:
+        """Another program has changed something in the watched folders."""
+        self.schedule.event(self.sender.host.clock())
+
     def woken(self, *, listening: bool) -> None:
         """After select(2): take the events, and run when it is time."""
         now = self.sender.host.clock()
@@ -376,9 +466,10 @@ def watch(sender: Sender) -> int:
     """Run until SIGTERM. SIGHUP: the declaration has changed. Targets stay as they are at the end."""
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGIO):
         signal.signal(number, lambda *_arguments: None)
-    watcher = Watcher(sender, Listener())
+    sender.serve()
+    watcher = Watcher(sender, Listener(), FolderWatch())
     sender.take_over()
     watcher.run()
     poll = select.poll()
@@ -395,4 +486,6 @@ def watch(sender: Sender) -> int:
         if signal.SIGHUP in received:
             watcher.run()
             continue
+        if signal.SIGIO in received:
+            watcher.touched()
         watcher.woken(listening=watcher.listener.fileno() in ready)

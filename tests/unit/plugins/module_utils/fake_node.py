@@ -6,10 +6,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Sequence
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._engine_archive import archived_digest
 from ansible_collections.fleet.netconsole.plugins.module_utils._node_files import Entry, Files
+from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files import (
+    DECLARATION,
+    ENGINE,
+    STATUS,
+    UNIT,
+    checksum,
+)
 
 
 class FakeNode(Files):
@@ -25,6 +33,9 @@ class FakeNode(Files):
 
     def entry(self, path: str) -> Entry:
         return self.entries.get(path, Entry(path))
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"nothing to wait for: {seconds} s")
 
     def is_directory(self, path: str) -> bool:
         return path in self.folders
@@ -56,3 +67,69 @@ class FakeNode(Files):
 
     def document(self, path: str) -> dict[str, Any] | None:
         return self.documents.get(path)
+
+
+@dataclass(frozen=True)
+class Running:
+    """What the service runs with."""
+
+    unit: bytes | None
+    engine: bytes | None
+    declaration: bytes | None
+
+
+class FakeSystemd(FakeNode):
+    """The same, and a service that runs with what it was given at its start and at its last reload.
+
+    ``steps_until_death``: writes and commands that change something, counted together; the one after them is not done.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: bytes | None = None  # the unit as systemd knows it
+        self.running: Running | None = None
+        self.steps_until_death: int | None = None
+        self.steps = 0
+
+    def _write(self) -> None:
+        if self.steps == self.steps_until_death:
+            raise KeyboardInterrupt
+        self.steps += 1
+
+    def content(self, path: str) -> bytes | None:
+        return self.entry(path).content
+
+    def as_written(self) -> Running:
+        """What the service runs with when nothing is owed."""
+        return Running(self.content(UNIT), self.content(ENGINE), self.content(DECLARATION))
+
+    def run(self, command: Sequence[str], *, timeout: float) -> tuple[int, str]:
+        verb = command[1]
+        if verb == "show":
+            state = "inactive" if self.running is None else "active"
+            return 0, f"ActiveState={state}\nNeedDaemonReload={'no' if self.loaded == self.content(UNIT) else 'yes'}"
+        self._write()
+        self.ran.append(tuple(command))
+        if verb == "daemon-reload":
+            self.loaded = self.content(UNIT)
+        elif verb == "restart":
+            self.running = replace(self.as_written(), unit=self.loaded)
+        elif verb == "reload":
+            if self.running is None:
+                return 1, "netconsole-sender.service is not active, cannot reload."
+            self.running = replace(self.running, declaration=self.content(DECLARATION))
+        else:
+            assert verb == "stop", command
+            self.running = None
+        self._tell()
+        return 0, ""
+
+    def _tell(self) -> None:
+        """What the service writes into its status file."""
+        self.documents.pop(STATUS, None)
+        if self.running is not None:
+            self.documents[STATUS] = {
+                "version": archived_digest(self.running.engine or b""),
+                "unit_checksum": checksum(self.running.unit or b""),
+                "declaration_checksum": checksum(self.running.declaration or b""),
+            }

@@ -200,6 +200,33 @@ CONSTRUCTED: dict[str, tuple[dict[str, Any], str | None, list[str]]] = {
 }
 
 
+LINK_COMMON: dict[str, Any] = {
+    "flags": ["UP", "LOWER_UP"],
+    "operstate": "UP",
+    "link_type": "ether",
+    "address": "52:54:00:00:00:00",
+}
+BELOW: list[dict[str, Any]] = [
+    {"ifname": "eth0", "linkinfo": {"info_kind": "macvlan"}, "link": "br0"},
+    {"ifname": "br0", "linkinfo": {"info_kind": "bridge"}},
+    {"ifname": "bond0", "linkinfo": {"info_kind": "bond"}, "master": "br0"},
+    {"ifname": "eth1", "master": "bond0"},
+]
+
+
+@pytest.mark.parametrize(("kernel_release", "warned"), [("6.11.0", False), ("6.12.107+deb13-amd64", True)])
+def test_a_device_over_a_bridge_over_a_bond_tells_of_both(tmp_path: Path, kernel_release: str, warned: bool) -> None:
+    links = [{**LINK_COMMON, **link} for link in BELOW]
+    script = [_link(**links[0]), (["-json", "-details", "link", "show"], json.dumps(links))]
+    host = FakeHost(script, kernel_release=kernel_release, sysfs=make_sysfs(tmp_path, DEVICES))
+    warnings = check_device("eth0", system=host.system).warnings
+    host.finish()
+    assert [warning.split(":")[0] for warning in warnings] == (
+        ["eth0 runs over br0, a bridge", "eth0 runs over bond0, a bond"] if warned else []
+    )
+    assert all("veth device (container) join b" in warning for warning in warnings)
+
+
 @pytest.mark.parametrize(("facts", "message", "warnings"), CONSTRUCTED.values(), ids=CONSTRUCTED.keys())
 def test_constructed(tmp_path: Path, facts: dict[str, Any], message: str | None, warnings: list[str]) -> None:
     host = FakeHost([_link(**facts)], sysfs=make_sysfs(tmp_path, DEVICES), kernel_release="5.10.0")

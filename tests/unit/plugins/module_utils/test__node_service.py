@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Mapping
@@ -21,19 +23,23 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._early import (
     STAMP,
     early_entries,
 )
-from ansible_collections.fleet.netconsole.plugins.module_utils._engine_archive import archive
+from ansible_collections.fleet.netconsole.plugins.module_utils._engine_archive import archive, engine_sources
 from ansible_collections.fleet.netconsole.plugins.module_utils._node_files import Entry, NodeError
 from ansible_collections.fleet.netconsole.plugins.module_utils._node_service import (
     NodePlan,
+    end,
+    forget,
     no_early,
     plan_absent,
     plan_present,
+    remember,
     stop_service,
     tell_systemd,
     unit_text,
     write_files,
 )
 from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files import (
+    BEFORE,
     COMMAND,
     DECLARATION,
     EARLY_PARAMETER,
@@ -42,8 +48,9 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files imp
     STATUS,
     UNIT,
     WANTED,
+    checksum,
 )
-from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_node import FakeNode
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_node import FakeNode, FakeSystemd
 
 DOCUMENT: dict[str, Any] = {"targets": [{"name": "log1", "remote_ip": "192.0.2.10"}]}
 OTHER: dict[str, Any] = {"targets": []}
@@ -72,6 +79,11 @@ def archive_of(sources: tuple[tuple[str, str], ...]) -> bytes:
     return archive(dict(sources))
 
 
+@lru_cache(maxsize=None)
+def sources() -> dict[str, str]:
+    return engine_sources()
+
+
 @pytest.fixture(autouse=True)
 def archive_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's archive is the real one, but equal sources are compiled only once for all tests."""
@@ -80,6 +92,7 @@ def archive_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return archive_of(tuple(sorted(sources.items())))
 
     monkeypatch.setattr(_node_service, "archive", remembered)
+    monkeypatch.setattr(_node_service, "engine_sources", sources)
 
 
 def node(*, active: str = "inactive") -> FakeNode:
@@ -102,9 +115,14 @@ def present(
 
 
 def carry_out(planned: NodePlan, files: FakeNode) -> None:
+    """In the module's order; what is done to the live kernel comes after what was before is written down."""
     stop_service(planned, files=files)
+    if any(change.after.path == BEFORE and change.after.present for change in planned.changes):
+        remember(planned, files=files)
     write_files(planned, files=files)
     tell_systemd(planned, files=files)
+    if planned.folders:
+        end(planned, files=files)
 
 
 def installed(*, active: str = "active", early: list[Entry] | None = None) -> FakeNode:
@@ -126,7 +144,7 @@ def with_initramfs_tools(files: FakeNode) -> FakeNode:
 def test_a_fresh_host_gets_everything() -> None:
     files = node()
     planned = present(files)
-    assert [change.after.path for change in planned.changes] == [ENGINE, COMMAND, DECLARATION, UNIT, WANTED]
+    assert [change.after.path for change in planned.changes] == [BEFORE, ENGINE, COMMAND, DECLARATION, UNIT, WANTED]
     assert planned.commands == (RELOAD, RESTART)
     assert files.entries == {}
     carry_out(planned, files)
@@ -187,6 +205,12 @@ def test_a_service_of_an_older_engine_is_restarted() -> None:
     assert present(files).commands == (RESTART,)
 
 
+def test_a_unit_that_systemd_has_not_loaded_is_loaded_and_started() -> None:
+    files = installed()
+    files.answers[SHOW] = (0, "ActiveState=active\nNeedDaemonReload=yes")
+    assert present(files).commands == (RELOAD, RESTART)
+
+
 def test_a_host_without_systemd_is_refused() -> None:
     with pytest.raises(NodeError, match=r"persist needs systemd, .* set persist to false"):
         plan_present(DOCUMENT, watch=True, files=FakeNode(folders=()))
@@ -214,16 +238,126 @@ def test_absent_on_a_fresh_host_asks_nobody() -> None:
     assert files.ran == []
 
 
-@pytest.mark.parametrize("writes", range(5))
-def test_a_run_that_was_killed_is_ended_by_the_next(writes: int) -> None:
+def host(state: str) -> FakeSystemd:
+    """A host on which nothing is owed."""
+    files = FakeSystemd()
+    if state == "fresh":
+        return files
+    carry_out(present(files, OTHER if state == "other declaration" else DOCUMENT, watch=state != "step at boot"), files)
+    if state == "other unit":
+        files.entries[UNIT] = replace(files.entries[UNIT], content=b"[Service]\n")
+        files.loaded = b"[Service]\n"
+        files.run(RESTART, timeout=1)
+    if state == "other engine":
+        files.entries[ENGINE] = replace(files.entries[ENGINE], content=archive_of((("_sender_main", ""),)))
+        files.run(RESTART, timeout=1)
+    files.steps = 0
+    files.ran.clear()
+    return files
+
+
+STATES = ("fresh", "other declaration", "other unit", "other engine", "step at boot", "watched")
+DEATHS = tuple(range(11))
+
+
+def killed(state: str, death: int, *, watch: bool | None) -> FakeSystemd:
+    """A host after a run that was killed before its write or command number ``death``; no watch: of state absent."""
+    files = host(state)
+    files.steps_until_death = death
+    with contextlib.suppress(KeyboardInterrupt):
+        carry_out(plan_absent(files=files) if watch is None else present(files, watch=watch), files)
+    files.steps_until_death = None
+    return files
+
+
+@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize("watch", [True, False], ids=["watch", "once"])
+@pytest.mark.parametrize("state", STATES)
+def test_a_run_that_was_killed_is_ended_by_the_next(state: str, watch: bool, death: int) -> None:
+    files = killed(state, death, watch=watch)
+    carry_out(present(files, watch=watch), files)
+    written = files.as_written()
+    assert written.unit == files.loaded == unit_text(watch=watch, python="/usr/bin/python3").encode()
+    assert files.running is not None
+    if watch:
+        assert files.running == written
+    else:  # nothing of it stays in memory: the next boot takes what is there
+        assert files.running.unit == written.unit
+    assert not present(files, watch=watch).changed
+
+
+@pytest.mark.parametrize("death", DEATHS)
+@pytest.mark.parametrize("state", STATES)
+def test_absent_that_was_killed_is_ended_by_the_next(state: str, death: int) -> None:
+    files = killed(state, death, watch=None)
+    carry_out(plan_absent(files=files), files)
+    assert (files.entries, files.running, files.loaded) == ({}, None, None)
+    assert not plan_absent(files=files).changed
+
+
+def test_the_kills_are_as_many_as_there_are_steps() -> None:
+    for state in STATES:
+        for watch in (True, False, None):
+            files = killed(state, max(DEATHS), watch=watch)
+            assert files.steps < max(DEATHS), (state, watch)
+
+
+def test_what_was_before_is_known_from_the_first_step_to_the_last() -> None:
+    files, before = FakeSystemd(), {"netconsole_loaded": False}
+    planned = plan_present(DOCUMENT, watch=True, files=files, before=before, python="/usr/bin/python3")
+    remember(planned, files=files)
+    assert [path for path, entry in files.entries.items() if entry.present] == [BEFORE]
+    assert json.loads(files.entries[BEFORE].text()) == before
+    carry_out(planned, files)
+    gone = plan_absent(files=files)
+    stop_service(gone, files=files)
+    write_files(gone, files=files)
+    tell_systemd(gone, files=files)
+    assert list(files.entries) == [BEFORE], "the module is not unloaded yet"
+    assert plan_absent(files=files).changed
+    end(gone, files=files)
+    assert not files.entries and not plan_absent(files=files).changed
+
+
+def test_what_was_before_is_forgotten_when_nothing_was_changed() -> None:
     files = node()
-    files.writes_until_death = writes
-    with pytest.raises(KeyboardInterrupt):
-        carry_out(present(files), files)
-    files.writes_until_death = None
-    carry_out(present(files), files)
-    files.answers[SHOW] = (0, "ActiveState=active\nNeedDaemonReload=no")
-    assert not present(files).changed
+    planned = present(files)
+    remember(planned, files=files)
+    forget(planned, files=files)
+    assert files.entries == {} and "/etc/netconsole-sender" not in files.folders
+    known = installed()
+    files.entries[BEFORE] = kept = known.entries[BEFORE]
+    forget(present(files), files=files)
+    assert files.entries == {BEFORE: kept}, "that of an earlier run stays"
+
+
+def test_a_reload_that_failed_is_made_good_by_the_next_run() -> None:
+    files = host("other declaration")
+    running, files.running = files.running, None
+    planned = replace(present(files), commands=(TAKE_UP,))
+    with pytest.raises(NodeError, match="is not active, cannot reload"):
+        carry_out(planned, files)
+    files.running = running
+    files._tell()
+    assert present(files).commands == (TAKE_UP,)
+
+
+def test_a_reload_is_waited_for() -> None:
+    files = installed()
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            files.documents[STATUS]["declaration_checksum"] = checksum(files.entries[DECLARATION].content or b"")
+
+    files.sleep = sleep  # type: ignore[method-assign]
+    files.documents[STATUS] = {"declaration_checksum": "0"}
+    tell_systemd(NodePlan(commands=(TAKE_UP,)), files=files)
+    assert pauses == [0.1] * 3
+    files.documents[STATUS] = {"declaration_checksum": "0"}
+    with pytest.raises(NodeError, match="has not taken up the declaration within 30 seconds"):
+        tell_systemd(NodePlan(commands=(TAKE_UP,)), files=files)
 
 
 def early(files: FakeNode) -> list[Entry]:

@@ -6,8 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from ansible_collections.fleet.netconsole.plugins.module_utils import _node_service, _sender_module
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
 from ansible_collections.fleet.netconsole.plugins.module_utils._declaration import declaration_from_options, document
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import apply, plan
@@ -17,6 +23,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._sender_module im
     without_former,
 )
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_kernel import FakeKernel, Interface
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_node import FakeSystemd
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random_declarations import DEVICES, NETWORK
 
 
@@ -49,23 +56,24 @@ class Sender:
     """The live half of what the module does on a host, and the declaration that it stores there."""
 
     def __init__(self, kernel):
-        self.kernel, self.stored = kernel, {}
+        self.kernel, self.stored, self.before = kernel, {}, {}
         kernel.interfaces = {device.name: Interface(device.addresses) for device in DEVICES}
 
     def reconcile(self, declaration):
         configfs, console = Configfs(files=self.kernel), ConsoleLoglevel(files=self.kernel)
         planned = plan(declaration, configfs=configfs, console=console, network=NETWORK)
-        before = state_before(planned, self.stored, loaded=self.kernel.is_loaded)
+        before = state_before(planned, self.before, loaded=self.kernel.is_loaded)
         assert not apply(planned, configfs=configfs, console=console).failures
         return before
 
     def present(self, **options):
         options = {"targets": TARGETS, **options}
-        self.stored = {"before": self.reconcile(declaration_from_options(options)), **document(options)}
+        self.before = self.reconcile(declaration_from_options(options))
+        self.stored = document(options)
 
     def absent(self):
-        self.reconcile(goodbye({"targets": None}, self.stored))
-        self.stored = {}
+        self.reconcile(goodbye({"targets": None}, self.stored, self.before))
+        self.stored, self.before = {}, {}
 
 
 @pytest.mark.parametrize("capture", ["set", "warn"])
@@ -99,3 +107,95 @@ def test_what_somebody_set_since_stays():
     sender.kernel.panic = 30
     sender.absent()
     assert sender.kernel.panic == 30
+
+
+# -- killed at any step, of the live kernel and of what stays on the host
+
+
+class Killed(KeyboardInterrupt):
+    """The module is killed before its next step."""
+
+
+class Steps:
+    """Counts what changes something, of kernel and host together, and kills before one of them."""
+
+    def __init__(self):
+        self.done, self.death = 0, None
+
+    def next(self):
+        if self.done == self.death:
+            raise Killed
+        self.done += 1
+
+
+class KilledKernel(FakeKernel):
+    def __init__(self, profile, steps):
+        super().__init__(profile, loaded=False)
+        self.steps = steps
+
+    def _changing(self, *call):
+        self.steps.next()
+        super()._changing(*call)
+
+
+class KilledNode(FakeSystemd):
+    def __init__(self, steps):
+        super().__init__()
+        self.counted = steps
+
+    def _write(self):
+        self.counted.next()
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """A host of a kernel and of files, and the module on it: ``run(state)``."""
+    steps = Steps()
+    kernel, files = KilledKernel("7.2", steps), KilledNode(steps)
+    kernel.interfaces = {device.name: Interface(device.addresses) for device in DEVICES}
+    kernel.panic = 10
+
+    def stored(path):
+        content = files.content(path)
+        return None if content is None else json.loads(content)
+
+    monkeypatch.setattr(_sender_module, "Configfs", lambda: Configfs(files=kernel))
+    monkeypatch.setattr(_sender_module, "ConsoleLoglevel", lambda: ConsoleLoglevel(files=kernel))
+    monkeypatch.setattr(_sender_module, "host_network", lambda: NETWORK)
+    monkeypatch.setattr(_sender_module, "locked", lambda folder: contextlib.nullcontext())
+    monkeypatch.setattr(_sender_module, "read_json", stored)
+    monkeypatch.setattr(_node_service, "archive", lambda sources: b"#!\n#\n")
+    monkeypatch.setattr(_node_service, "digest", lambda sources: "1")
+
+    def run(state):
+        options = {"state": state, "targets": TARGETS if state == "present" else None, "persist": True, "watch": True}
+        options.update(early="none", heartbeat=0, console_loglevel=4, panic_capture="set")
+        module: Any = SimpleNamespace(params=options, check_mode=False, warn=lambda warning: None)
+        if state == "present":
+            return _sender_module._persistent(module, files)
+        return _sender_module._passing(module, files)
+
+    return SimpleNamespace(run=run, kernel=kernel, files=files, steps=steps)
+
+
+@pytest.mark.parametrize("death", range(32))
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_the_host_is_as_before_whenever_a_run_was_killed(stage, state, death):
+    before = stage.kernel.snapshot()
+    if state == "absent":
+        stage.run("present")
+    stage.steps.death = stage.steps.done + death
+    try:
+        stage.run(state)
+    except Killed:
+        pass
+    else:
+        assert death >= {"present": 20, "absent": 12}[state], "so many steps there are at least"
+    stage.steps.death = None
+    stage.run(state)
+    if state == "present":
+        assert (stage.kernel.panic, stage.kernel.printk[0], stage.kernel.sends("log1")) == (0, 4, True)
+        stage.run("absent")
+    assert stage.kernel.snapshot() == before
+    assert (stage.files.entries, stage.files.running) == ({}, None)
+    assert not stage.run("absent")["changed"]

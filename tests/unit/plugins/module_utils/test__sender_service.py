@@ -7,18 +7,21 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Collection
+from typing import Any, Callable, Collection, Iterable
 
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils import _sender_main
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
+from ansible_collections.fleet.netconsole.plugins.module_utils._folder_watch import FolderWatch
 from ansible_collections.fleet.netconsole.plugins.module_utils._kmsg import Paths
 from ansible_collections.fleet.netconsole.plugins.module_utils._next_hop import NextHop, NextHopError
 from ansible_collections.fleet.netconsole.plugins.module_utils._rtnetlink import Event
+from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files import checksum
 from ansible_collections.fleet.netconsole.plugins.module_utils._sender_service import (
     BOOT_WAIT,
     NAME_SECONDS,
@@ -70,6 +73,7 @@ class Stage:
             declaration_path=str(self.folder / "declaration.json"),
             status_path=str(self.folder / "status.json"),
             early_path=str(self.folder / "early.conf"),
+            unit_path=str(self.folder / "unit"),
             kmsg=Paths(kmsg=str(self.folder / "kmsg"), printk=str(self.folder / "printk"), printk_devkmsg="/nowhere"),
             clock=lambda: self.now,
             wall_clock=lambda: 0.0,
@@ -148,6 +152,66 @@ def test_a_failure_is_said_once_and_its_end_too(stage: Stage) -> None:
     sender.run()
     assert stage.said[-1] == "info: log1: is as declared"
     assert sender.summary() == f"log1 sends to {RECEIVER}:6666 by eth0"
+
+
+@pytest.mark.parametrize(
+    ("profile", "change", "extra", "reason"),
+    [
+        pytest.param("7.2", "reboot", {"panic_capture": "require"}, "panic_capture is require", id="require"),
+        pytest.param("7.2", "crash kernel", {"panic_capture": "set"}, "panic_capture is set", id="set"),
+        pytest.param("6.1", "", {}, "or set missing_capability to warn", id="capability"),
+        pytest.param("6.1", "not loaded", {}, "or set missing_capability to warn", id="capability at boot"),
+    ],
+)
+def test_what_the_module_refuses_does_not_silence_a_host_that_has_changed(
+    stage: Stage, profile: str, change: str, extra: dict[str, Any], reason: str, systemd
+) -> None:
+    stage.kernel = FakeKernel(profile, loaded=change != "not loaded")
+    stage.kernel.panic = 10 if change == "reboot" else 0
+    if change == "crash kernel":
+        stage.kernel.texts["/sys/kernel/kexec_crash_loaded"] = "1\n"
+    target = {**DECLARATION["targets"][0], "userdata": {} if extra else {"rack": "r1"}}
+    stage.declare({**DECLARATION, "targets": [target], **extra})
+    made, _listener = watcher(stage)
+    assert stage.kernel.sends("log1")
+    warned = [line for line in stage.said if reason in line]
+    assert len(warned) == 1 and warned[0].startswith("warning: ")
+    assert reason in stage.status()["failure"] and stage.status()["targets"][0]["failure"] is None
+    assert made.timeout() is None, "nothing is tried again without an event"
+    lines = systemd()
+    assert lines[-1] == "READY=1" and reason in lines[0] and "log1 sends to" in lines[0]
+    made.run()
+    assert [line for line in stage.said if reason in line] == warned, "said once"
+    assert apply_once(stage.sender(), wait=BOOT_WAIT, sleep=lambda seconds: pytest.fail("no boot waits for it")) == 1
+
+
+def test_a_refusal_ends_with_its_cause(stage: Stage) -> None:
+    stage.kernel = FakeKernel("7.2")
+    stage.kernel.panic = 10
+    stage.declare({**DECLARATION, "panic_capture": "require"})
+    sender = stage.sender()
+    sender.run()
+    stage.kernel.panic = 0
+    sender.run()
+    assert (sender.refusal, stage.status()["failure"]) == ("", None)
+
+
+def test_warnings_are_said_once_each(stage: Stage) -> None:
+    stage.kernel = FakeKernel("7.2")
+    stage.kernel.panic = 10
+    sender = stage.sender()
+    sender.run()
+    sender.run()
+    lines = [line for line in stage.said if "a panic of this host will not be received" in line]
+    assert len(lines) == 1 and lines[0].startswith("warning: ")
+    stage.kernel.panic = 20
+    sender.run()
+    assert len([line for line in stage.said if "kernel.panic is 20" in line]) == 1
+
+
+def test_the_step_at_boot_tells_systemd_its_targets_too(stage: Stage, systemd) -> None:
+    assert apply_once(stage.sender()) == 0
+    assert systemd() == [f"STATUS=log1 sends to {RECEIVER}:6666 by eth0"]
 
 
 @pytest.mark.parametrize(
@@ -242,12 +306,28 @@ class FakeListener:
         self.filters.append(frozenset(addresses))
 
 
+class FakeFolders:
+    """What is watched; ``meanwhile`` is done by another program just before the watch begins."""
+
+    def __init__(self) -> None:
+        self.watched: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def start(self, folders: Iterable[str]) -> None:
+        self.meanwhile()
+        self.meanwhile = lambda: None
+        self.watched = list(folders)
+
+    def stop(self) -> None:
+        self.watched = []
+
+
 NEW_MAC = Event("neighbour", False, index=2, family=4, address=GATEWAY, mac=OTHER_MAC)
 
 
 def watcher(stage: Stage) -> tuple[Watcher, FakeListener]:
     listener = FakeListener()
-    made = Watcher(stage.sender(), listener)  # type: ignore[arg-type]
+    made = Watcher(stage.sender(), listener, FakeFolders())  # type: ignore[arg-type]
     made.run()
     return made, listener
 
@@ -291,6 +371,85 @@ def test_a_new_mac_of_the_gateway_is_put_right_after_the_debounce(stage: Stage) 
     made.woken(listening=False)
     assert stage.kernel.target_table["log1"].remote_mac == OTHER_MAC
     assert made.timeout() is None
+
+
+def test_a_target_that_another_program_disables_is_put_right(stage: Stage) -> None:
+    made, _listener = watcher(stage)
+    root = "/sys/kernel/config/netconsole"
+    assert made.folders.watched == [root, f"{root}/log1", f"{root}/log1/userdata"]  # type: ignore[attr-defined]
+    stage.now += 60
+    stage.kernel.target_table["log1"].enabled = False
+    made.touched()
+    made.woken(listening=False)
+    assert made.timeout() == pytest.approx(0.2)
+    stage.now += 0.21
+    made.woken(listening=False)
+    assert stage.kernel.sends("log1") and made.timeout() is None
+
+
+@pytest.mark.parametrize("what", ["disabled", "removed"])
+def test_what_another_program_does_between_run_and_watch_is_seen(stage: Stage, what: str) -> None:
+    made, _listener = watcher(stage)
+
+    def meddle() -> None:
+        stage.kernel.target_table["log1"].enabled = False
+        if what == "removed":
+            del stage.kernel.target_table["log1"]
+
+    made.folders.meanwhile = meddle  # type: ignore[attr-defined]
+    made.run()
+    stage.now += made.timeout() or 0
+    made.woken(listening=False)
+    assert stage.kernel.sends("log1") and made.timeout() is None
+
+
+def test_a_failing_target_is_tried_again_no_sooner_for_it(stage: Stage) -> None:
+    made, _listener = watcher(stage)
+    stage.kernel.target_table["log1"].enabled = False
+    stage.mac = None
+    made.run()
+    assert made.sender.failures and made.sender.is_as_left()
+    stage.declare({"targets": [], "console_loglevel": 6})
+    stage.kernel.is_mounted = False
+    made.sender.failures = {"": "nothing can be done"}
+    assert made.sender.is_as_left()
+
+
+def test_two_programs_that_disagree_do_not_keep_each_other_busy(stage: Stage) -> None:
+    made, _listener = watcher(stage)
+
+    def meddle() -> None:
+        stage.kernel.target_table["log1"].enabled = False
+
+    for expected in (pytest.approx(0.5), None):
+        made.folders.meanwhile = meddle  # type: ignore[attr-defined]
+        stage.now += 60
+        made.run()
+        assert made.timeout() == expected
+
+
+def test_a_folder_tells_of_what_others_do_in_it_and_not_after_the_end(tmp_path: Path) -> None:
+    told: list[int] = []
+    before = signal.signal(signal.SIGIO, lambda number, _frame: told.append(number))
+    try:
+        watch = FolderWatch()
+        watch.start([str(tmp_path), str(tmp_path / "missing")])
+        (tmp_path / "made").mkdir()
+        assert told
+        (tmp_path / "file").touch()
+        told.clear()
+        (tmp_path / "file").write_text("0", encoding="ascii")
+        assert told
+        watch.stop()
+        told.clear()
+        (tmp_path / "file").write_text("1", encoding="ascii")
+        assert not told
+        watch.start([str(tmp_path)])
+        watch.start([])
+        (tmp_path / "made").rmdir()
+        assert not told
+    finally:
+        signal.signal(signal.SIGIO, before)
 
 
 def test_noise_does_nothing_and_lost_events_start_a_run(stage: Stage) -> None:
@@ -338,7 +497,7 @@ def test_timers_are_only_there_where_needed(stage: Stage, managed: bool, receive
     stage.declare({"targets": [{"name": "log1", "remote_ip": receiver}]})
     sender = stage.sender()
     sender.host.names.lookup = lambda name, family=None: RECEIVER
-    made = Watcher(sender, FakeListener())  # type: ignore[arg-type]
+    made = Watcher(sender, FakeListener(), FakeFolders())  # type: ignore[arg-type]
     made.run()
     assert made.timeout() == timeout
 
@@ -388,8 +547,30 @@ def test_a_heartbeat_that_cannot_be_written_is_said_once(stage: Stage) -> None:
     ]
 
 
+def test_the_service_says_what_it_runs_with_and_a_call_by_hand_does_not(stage: Stage) -> None:
+    (stage.folder / "unit").write_bytes(b"[Service]\n")
+    service = stage.sender()
+    service.serve()
+    service.run()
+    declared = (stage.folder / "declaration.json").read_bytes()
+    expected = {
+        "version": "1",
+        "unit_checksum": checksum(b"[Service]\n"),
+        "declaration_checksum": checksum(declared),
+    }
+    (stage.folder / "unit").write_bytes(b"[Service]\nNice=1\n")
+    stage.declare({"targets": []})
+    stage.sender().run()
+    status = stage.status()
+    assert status["targets"] == [] and {key: status[key] for key in expected} == expected
+    service.run()
+    assert stage.status()["declaration_checksum"] == checksum((stage.folder / "declaration.json").read_bytes())
+    assert stage.status()["unit_checksum"] == expected["unit_checksum"], "a unit is taken up by a start only"
+
+
 def test_status_shows_declared_and_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     sender = stage.sender()
+    sender.serve()
     sender.run()
     monkeypatch.setattr(_sender_main, "DECLARATION", sender.host.declaration_path)
     monkeypatch.setattr(_sender_main, "STATUS", sender.host.status_path)
