@@ -120,10 +120,11 @@ def wait(name: str, text: str) -> list[str]:
     return [f"{text} has not come to {name}: {got(name)[-500:]!r}"]
 
 
-def check_port(collector: str) -> list[str]:
+def check_port() -> list[str]:
     """What is wrong with the service on a port that only root may have."""
     exposure = datagrams.run(
-        f"systemd-analyze security --no-pager {datagrams.SERVICE} | sed -n 's/.*exposure level.*: \\([0-9.]*\\) .*/\\1/p'"
+        f"systemd-analyze security --no-pager {datagrams.SERVICE}"
+        " | sed -n 's/.*exposure level.*: \\([0-9.]*\\) .*/\\1/p'"
     )
     wrong = [] if float(exposure) <= 2.5 else [f"systemd-analyze security: {exposure}"]
     shown = datagrams.run(
@@ -131,6 +132,8 @@ def check_port(collector: str) -> list[str]:
     )
     expected = "ActiveState=active\nCapabilityBoundingSet=cap_net_bind_service\nUser=netconsole-receiver"
     wrong += [] if shown == expected else [f"service: {shown}, expected {expected}"]
+    memory = datagrams.run(f"systemctl show --property=MemoryMax --value {datagrams.SERVICE}")
+    wrong += [] if memory.isdecimal() and int(memory) < 3 << 30 else [f"MemoryMax: {memory}"]
     for source in ("192.0.2.22", "2001:db8::21"):
         mark = f"port-{PORT}-{time.time_ns()}-end"
         datagrams.send(source, [f"6,{time.time_ns() // 1000},9163816,-;{mark}\n".encode()], PORT)
@@ -138,7 +141,7 @@ def check_port(collector: str) -> list[str]:
     return wrong
 
 
-def check_unknown(collector: str) -> list[str]:
+def check_unknown() -> list[str]:
     """What is wrong with a stranger's messages, which shall be dropped. One of a sender follows, and it is stored."""
     marks = {source: f"unknown-{time.time_ns()}-end" for source in ("192.0.2.99", "2001:db8::99", "192.0.2.22")}
     for source, mark in marks.items():
@@ -190,9 +193,9 @@ def check_outputs(collector: str) -> list[str]:
 def check_all(collector: str) -> dict[str, list[str]]:
     """What is wrong, by subject, with everything that the collector has."""
     datagrams.COLLECTOR = collector
-    checks = {f"port {PORT}": check_port(collector)}
+    checks = {f"port {PORT}": check_port()}
     if collector in datagrams.TELLS_SOURCE:
-        checks["unknown senders"] = check_unknown(collector)
+        checks["unknown senders"] = check_unknown()
     if collector in OUTPUTS:
         checks["outputs"] = check_outputs(collector)
     return checks
