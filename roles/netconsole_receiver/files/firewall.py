@@ -6,8 +6,10 @@
 
     firewall.py open|close auto|nftables|firewalld|ufw|none PORT SENDERS any|inventory RATE
 
-The receiver's unit calls it when the service starts, reloads and stops: the port is open while somebody listens. With
-"inventory" only the addresses of senders.json may send; RATE above 0 is the most datagrams a second from one address.
+The receiver's unit calls it when the service starts, reloads and stops: the port is open while somebody listens. What
+an operator has opened stays open. With auto, a firewall that cannot be opened is told, and keeps no receiver from
+running. With "inventory" only the addresses of senders.json may send; RATE above 0 is the most datagrams a second from
+one address.
 Both are an nftables table of our own, whichever firewall the host has; everything else in the host's rules is left
 alone. Runs on the receiver as root: Python 3.7, standard library. Source: nft(8), libnftables-json(5).
 """
@@ -15,6 +17,7 @@ alone. Runs on the receiver as root: Python 3.7, standard library. Source: nft(8
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -28,8 +31,15 @@ PRIORITY = -10
 
 
 def run(*words: str, text: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a program; its output as text."""
-    return subprocess.run(words, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=check)
+    """Run a program; its output as text, in English."""
+    return subprocess.run(
+        words,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=check,
+        env={**os.environ, "LC_ALL": "C"},
+    )
 
 
 def succeeds(*words: str) -> bool:
@@ -62,6 +72,11 @@ def closed_chains() -> list[dict[str, Any]]:
     ]
 
 
+def of_iptables(chain: dict[str, Any]) -> bool:
+    """Whether a chain belongs to iptables-nft, which cannot read a table with rules of nft any more."""
+    return chain["family"] in ("ip", "ip6") and (chain["table"], chain["name"]) == ("filter", "INPUT")
+
+
 def close_nftables() -> None:
     """Take our rules out of the host's chains, wherever they are."""
     for entry in listing("ruleset"):
@@ -75,8 +90,41 @@ def open_nftables(port: str) -> None:
     """One rule at the head of each closed input chain."""
     close_nftables()
     for chain in closed_chains():
+        if of_iptables(chain):
+            print("firewall: left as it is: iptables drops in {family} {table} {name}".format(**chain))
+            continue
         words = ("udp", "dport", port, "accept", "comment", f'"{COMMENT}"')
         run("nft", "insert", "rule", chain["family"], chain["table"], chain["name"], *words)
+
+
+def set_firewalld(opening: bool, port: str) -> None:
+    """Open the port in firewalld's running rules, or close it where its permanent ones do not have it open."""
+    if opening:
+        run("firewall-cmd", "--quiet", f"--add-port={port}/udp")
+    elif not succeeds("firewall-cmd", "--quiet", "--permanent", f"--query-port={port}/udp"):
+        run("firewall-cmd", "--quiet", f"--remove-port={port}/udp")
+
+
+def set_ufw(opening: bool, port: str) -> None:
+    """Open the port in ufw, by a rule that is known by its comment, or remove that rule."""
+    rules = run("ufw", "show", "added").stdout.splitlines()
+    allowed = [rule for rule in rules if rule.split()[:3] == ["ufw", "allow", f"{port}/udp"]]
+    if opening and not allowed:
+        run("ufw", "allow", f"{port}/udp", "comment", COMMENT)
+    elif not opening and any(COMMENT in rule for rule in allowed):
+        run("ufw", "delete", "allow", f"{port}/udp")
+
+
+def set_host(kind: str, opening: bool, port: str) -> None:
+    """Open or close the host's own firewall."""
+    if kind == "firewalld":
+        set_firewalld(opening, port)
+    elif kind == "ufw":
+        set_ufw(opening, port)
+    if kind == "nftables" and opening:
+        open_nftables(port)
+    elif succeeds("nft", "list", "tables"):
+        close_nftables()  # also what an earlier setting has left
 
 
 def block(*words: str) -> str:
@@ -120,18 +168,16 @@ def plain_addresses(path: str) -> list[str]:
 
 def main() -> int:
     """See above."""
-    action, kind, port, path, who, rate = sys.argv[1:]
-    kind = detect() if kind == "auto" else kind
-    opening = action == "open"
+    action, asked, port, path, who, rate = sys.argv[1:]
+    opening, kind = action == "open", asked
     try:
-        if kind == "firewalld":
-            run("firewall-cmd", "--quiet", "--{}-port={}/udp".format("add" if opening else "remove", port))
-        elif kind == "ufw":
-            run("ufw", *(() if opening else ("delete",)), "allow", f"{port}/udp")
-        if kind == "nftables" and opening:
-            open_nftables(port)
-        elif succeeds("nft", "list", "tables"):
-            close_nftables()  # also what an earlier setting has left
+        try:
+            kind = detect() if asked == "auto" else asked
+            set_host(kind, opening, port)
+        except subprocess.CalledProcessError as error:
+            if asked != "auto":
+                raise
+            print("firewall: left as it is: {}: {}".format(" ".join(error.cmd), error.stderr.strip()))
         if opening and (who == "inventory" or int(rate)):
             table = own_table(port, plain_addresses(path), who == "inventory", int(rate))
             run("nft", "--file", "-", text=table)
@@ -141,7 +187,7 @@ def main() -> int:
         print(f"firewall: {error.filename} is not installed (netconsole_receiver_firewall is {kind})")
         return 1
     except subprocess.CalledProcessError as error:
-        print("firewall: {}: {}".format(" ".join(error.cmd), error.output.strip()))
+        print("firewall: {}: {}".format(" ".join(error.cmd), error.stderr.strip()))
         return 1
     return 0
 

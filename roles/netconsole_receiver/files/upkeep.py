@@ -6,11 +6,11 @@
 
     upkeep.py STORE BYTES PORT SERVICE STATE
 
-A timer calls it every minute. While the store takes more than BYTES on disk, the oldest rotated file goes; where none
-is left, the largest file that is written to is put aside as rotated first, and SERVICE is told to open its files
-again. Then it prints (into the journal) how many datagrams the kernel dropped on PORT because the receive buffer was
-full, and which sources were over their rate, since the last call; STATE is its memory. BYTES 0 is no limit. Runs on
-the receiver: Python 3.7, standard library.
+A timer calls it every minute, and the receiver when it stops. While the store takes more than BYTES on disk, the oldest
+rotated file goes; where none is left, the largest file that is written to is put aside as rotated first, and SERVICE is
+told to open its files again. Then it prints (into the journal) how many datagrams the kernel dropped on PORT because
+the receive buffer was full, and which sources were over their rate, since the last call; STATE is its memory. BYTES 0
+is no limit. Runs on the receiver: Python 3.7, standard library.
 """
 
 from __future__ import annotations
@@ -79,15 +79,16 @@ def keep_budget(store: str, budget: int, service: str) -> None:
         subprocess.run(["systemctl", "kill", "--kill-who=main", "--signal=HUP", service], check=True)
 
 
-def socket_drops(port: int) -> int:
-    """Datagrams that the kernel dropped at the sockets of a port (proc_net_udp: the last column)."""
-    total = 0
-    for path in ("/proc/net/udp", "/proc/net/udp6"):
+def socket_drops(port: int, folder: str = "/proc/net") -> dict[str, int]:
+    """Datagrams that the kernel dropped at each socket of a port, by inode (proc_net_udp: the last column). A service
+    that was restarted has other sockets."""
+    found = {}
+    for path in (os.path.join(folder, "udp"), os.path.join(folder, "udp6")):
         if os.path.exists(path):
             with open(path, encoding="ascii") as file:
                 rows = [line.split() for line in file][1:]
-            total += sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port)
-    return total
+            found.update({row[9]: int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port})
+    return found
 
 
 def over_rate() -> dict[str, int]:
@@ -106,15 +107,15 @@ def over_rate() -> dict[str, int]:
 
 def say_drops(port: int, state: str) -> None:
     """Print what is new since the last call."""
-    before: dict[str, Any] = {"socket": 0, "over": {}}
+    before: dict[str, Any] = {"sockets": {}, "over": {}}
     if os.path.exists(state):
         with open(state, encoding="ascii") as file:
-            before = json.load(file)
-    now: dict[str, Any] = {"socket": socket_drops(port), "over": over_rate()}
+            before.update(json.load(file))
+    now: dict[str, Any] = {"sockets": socket_drops(port), "over": over_rate()}
     with open(state + ".new", "w", encoding="ascii") as file:
         json.dump(now, file)
     os.replace(state + ".new", state)
-    new = now["socket"] - before["socket"] if now["socket"] >= before["socket"] else now["socket"]
+    new = sum(count - before["sockets"].get(inode, 0) for inode, count in now["sockets"].items())
     if new:
         print(f"port {port}: the kernel dropped {new} datagrams, the receive buffer was full")
     for source, count in sorted(now["over"].items()):

@@ -272,6 +272,13 @@ def readers() -> None:
     expected = ["alert,critical,6", "emerg,fatal,3", "info,info,120"]
     if [line for line in found.stdout.splitlines() if line in expected] != expected:
         sys.exit(f"lnav: {found.stdout} {found.stderr}")
+    for command, words in ((":set-min-log-level critical", ["alert", "emerg"]), (":filter-in emerg", ["emerg"])):
+        left = subprocess.run(["lnav", "-n", "-c", command, *files], check=True, capture_output=True, text=True).stdout
+        counts = {word: len(re.findall(rf"^\S+ \S+ {word} ", left, re.MULTILINE)) for word in words}
+        if counts != {word: {"alert": 6, "emerg": 3}[word] for word in words} or len(left.splitlines()) != sum(
+            counts.values()
+        ):
+            sys.exit(f"lnav, {command}: {left}")
     archive = Path("/var/lib/lab/archive")
     package = [*archive.glob("promtool_*.deb"), *archive.glob("prometheus_*.deb")][0]  # Debian 12 has it in the latter
     subprocess.run(["dpkg-deb", "--extract", str(package), "/root/prometheus"], check=True)

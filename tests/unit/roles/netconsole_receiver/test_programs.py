@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import random
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -169,6 +170,185 @@ def test_the_own_table_names_the_senders(programs: dict[str, ModuleType]) -> Non
     assert "set senders_ip { type ipv4_addr ; elements = { 192.0.2.1 } ; }" in text
     assert "ip6 saddr != @senders_ip6 drop" in text
     assert "rate" not in text
+
+
+FAKE = """#!/bin/sh
+[ "$LC_ALL" = C ] || exit 9
+echo "$(basename "$0") $*" >> {log}
+cat > /dev/null
+"""
+CHAINS = [
+    {"family": "inet", "table": "mine", "name": "in", "hook": "input", "policy": "drop"},
+    {"family": "inet", "table": "mine", "name": "out", "hook": "output", "policy": "drop"},
+    {"family": "ip", "table": "filter", "name": "INPUT", "hook": "input", "policy": "drop"},
+]
+OPEN_MINE = 'nft insert rule inet mine in udp dport 6666 accept comment "netconsole-receiver"'
+CLOSED_RULE = {
+    "rule": {"family": "inet", "table": "mine", "chain": "in", "handle": 7, "comment": "netconsole-receiver"}
+}
+NFT = """case "$*" in
+  "list tables") exit 0;;
+  *chains) echo '{chains}';;
+  *ruleset) echo '{rules}';;
+esac
+"""
+UFW = """case "$*" in
+  status) echo "Status: active";;
+  "show added") echo "Added user rules:"; echo "{rule}";;
+esac
+"""
+FIREWALLD = """case "$*" in
+  *--permanent*) exit {permanent};;
+esac
+"""
+
+
+def nft_with(chains: list[dict[str, str]], rules: list[dict[str, Any]]) -> str:
+    listed = json.dumps({"nftables": [{"chain": chain} for chain in chains]})
+    return NFT.format(chains=listed, rules=json.dumps({"nftables": rules}))
+
+
+@pytest.mark.parametrize(
+    ("firewalls", "asked", "opened", "closed"),
+    [
+        pytest.param({}, "auto", [], [], id="no firewall"),
+        pytest.param({"nft": nft_with([], [])}, "auto", [], [], id="nftables without a chain that drops"),
+        pytest.param(
+            {"nft": nft_with(CHAINS, [CLOSED_RULE])},
+            "auto",
+            ["nft delete rule inet mine in handle 7", OPEN_MINE],
+            ["nft delete rule inet mine in handle 7"],
+            id="nftables, which leaves the chains of iptables alone",
+        ),
+        pytest.param({"nft": nft_with(CHAINS, [])}, "none", [], [], id="none"),
+        pytest.param(
+            {"ufw": UFW.format(rule="ufw allow 22/tcp")},
+            "auto",
+            ["ufw allow 6666/udp comment netconsole-receiver"],
+            [],
+            id="ufw",
+        ),
+        pytest.param(
+            {"ufw": UFW.format(rule="ufw allow 6666/udp comment 'netconsole-receiver'")},
+            "auto",
+            [],
+            ["ufw delete allow 6666/udp"],
+            id="ufw that has the rule",
+        ),
+        pytest.param({"ufw": UFW.format(rule="ufw allow 6666/udp")}, "auto", [], [], id="ufw that the operator opened"),
+        pytest.param({"ufw": "echo Status: inactive"}, "auto", [], [], id="ufw that is off"),
+        pytest.param(
+            {"firewall-cmd": FIREWALLD.format(permanent=1), "ufw": UFW.format(rule="")},
+            "auto",
+            ["firewall-cmd --quiet --add-port=6666/udp"],
+            ["firewall-cmd --quiet --remove-port=6666/udp"],
+            id="firewalld comes first",
+        ),
+        pytest.param(
+            {"firewall-cmd": FIREWALLD.format(permanent=0)},
+            "firewalld",
+            ["firewall-cmd --quiet --add-port=6666/udp"],
+            [],
+            id="firewalld that the operator opened for good",
+        ),
+        pytest.param({"firewall-cmd": "exit 1"}, "auto", [], [], id="firewalld that does not run"),
+    ],
+)
+def test_a_firewall_is_opened_and_closed(
+    programs: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    firewalls: dict[str, str],
+    asked: str,
+    opened: list[str],
+    closed: list[str],
+) -> None:
+    assert call_firewall(programs, tmp_path, monkeypatch, firewalls, "open", asked) == (0, opened)
+    assert call_firewall(programs, tmp_path, monkeypatch, firewalls, "close", asked) == (0, closed)
+
+
+@pytest.mark.parametrize(("asked", "status"), [("auto", 0), ("firewalld", 1)])
+def test_a_firewall_that_cannot_be_opened_is_told(
+    programs: dict[str, ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    asked: str,
+    status: int,
+) -> None:
+    failing = {"firewall-cmd": 'case "$*" in *--add-port*) echo no bus >&2; exit 3;; esac'}
+    assert call_firewall(programs, tmp_path, monkeypatch, failing, "open", asked)[0] == status
+    assert "firewall-cmd --quiet --add-port=6666/udp: no bus" in capsys.readouterr().out
+
+
+def call_firewall(
+    programs: dict[str, ModuleType],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    firewalls: dict[str, str],
+    action: str,
+    asked: str,
+) -> tuple[int, list[str]]:
+    """The status of firewall.py, and the calls that change something, of programs that stand in for the real ones."""
+    log = folder / "log"
+    log.write_text("")
+    for name, script in firewalls.items():
+        (folder / name).write_text(FAKE.format(log=log) + script)
+        (folder / name).chmod(0o755)
+    for tool in ("sh", "basename", "cat"):
+        if not (folder / tool).exists():
+            (folder / tool).symlink_to(str(shutil.which(tool)))
+    (folder / "senders.json").write_text('{"table": []}')
+    monkeypatch.setenv("PATH", str(folder))
+    words = ["firewall.py", action, asked, "6666", str(folder / "senders.json"), "any", "0"]
+    monkeypatch.setattr(sys, "argv", words)
+    status = programs["firewall"].main()
+    monkeypatch.undo()
+    changing = ("insert", "delete", "allow", "--add-port", "--remove-port")
+    return status, [line for line in log.read_text().splitlines() if any(word in line for word in changing)]
+
+
+SOCKETS = "  sl local_address rem tx tr retr uid timeout inode ref pointer drops\n"
+
+
+def sockets(*rows: tuple[int, int, int]) -> str:
+    """/proc/net/udp with sockets: port, inode and drops of each."""
+    lines = [
+        f" 1: 00000000:{port:04X} 00000000:0000 07 0:0 00:0 0 0 0 {inode} 2 0 {drops}\n" for port, inode, drops in rows
+    ]
+    return SOCKETS + "".join(lines)
+
+
+def test_what_the_kernel_dropped_is_told_once(
+    programs: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upkeep = programs["upkeep"]
+    rates = iter([{"192.0.2.9": 5}, {"192.0.2.9": 5}, {"192.0.2.9": 9}, {"192.0.2.9": 2}])
+    monkeypatch.setattr(upkeep, "over_rate", lambda: next(rates))
+    real = upkeep.socket_drops
+    monkeypatch.setattr(upkeep, "socket_drops", lambda port: real(port, str(tmp_path)))
+    said = []
+    for four, six in [
+        (sockets((6666, 11, 3), (53, 12, 99)), sockets((6666, 13, 4))),
+        (sockets((6666, 11, 3), (53, 12, 99)), sockets((6666, 13, 4))),
+        (sockets((6666, 11, 3), (53, 12, 99)), sockets((6666, 13, 6))),
+        (sockets((6666, 21, 8)), sockets()),  # the service was restarted
+    ]:
+        (tmp_path / "udp").write_text(four)
+        (tmp_path / "udp6").write_text(six)
+        upkeep.say_drops(6666, str(tmp_path / "state"))
+        said.append(capsys.readouterr().out.splitlines())
+    full, over = (
+        "port 6666: the kernel dropped {} datagrams, the receive buffer was full",
+        "192.0.2.9: dropped {} datagrams",
+    )
+    over += " over the rate limit"
+    assert said == [
+        [full.format(7), over.format(5)],
+        [],
+        [full.format(2), over.format(4)],
+        [full.format(8), over.format(2)],
+    ]
 
 
 def test_a_record_is_one_line_of_json(programs: dict[str, ModuleType]) -> None:
