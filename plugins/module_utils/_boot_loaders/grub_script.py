@@ -177,6 +177,9 @@ class _Lexer:
             escaped = self.text[self.position : self.position + 1]
             self._add("" if escaped == "\n" else escaped)
             self.position += 1
+        elif self.text.startswith('$"', self.position - 1):  # a text that GRUB would translate
+            self.position += 1
+            self._double_quoted()
         elif character == "$":
             self._variable(split=True)
         else:

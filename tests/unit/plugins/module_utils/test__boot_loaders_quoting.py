@@ -30,6 +30,7 @@ PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
         pytest.param("a${x}b $y", ["a1", "2b", "$y"], id="known and unknown variables"),
         pytest.param('"$x" $x', ["1 2", "1", "2"], id="only unquoted variables are split"),
         pytest.param("''", [""], id="empty word"),
+        pytest.param('$"a b" c$"d"', ["a b", "cd"], id="a text that GRUB translates"),
     ],
 )
 def test_words_of_grub(text, words):
