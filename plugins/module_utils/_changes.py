@@ -38,7 +38,10 @@ def _target_changes(desired: DesiredTarget, before: TargetState | None, after: T
         if name in after.attributes and name in before.attributes and before.attributes[name] != after.attributes[name]
     ]
     if after.enabled and not before.enabled:
-        lines.append("enabled (it was off: the kernel stops a target whose interface went away or became a port)")
+        lines.append(
+            "enabled (it was off: the kernel stops a target whose interface went away or became a port, or another "
+            "program has disabled it)"
+        )
     if before.enabled and not after.enabled:
         lines.append("disabled, as declared")
     if before.userdata != after.userdata:
