@@ -20,7 +20,7 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 NOW = 1795413600.0  # 2026-11-23T06:00:00+00:00
 
-LINKED = ("galaxy.yml", "meta", "playbooks", "plugins/filter", "plugins/module_utils")
+LINKED = ("galaxy.yml", "meta", "playbooks", "roles", "plugins/filter", "plugins/module_utils")
 
 
 def nonce_of(host: str) -> str:
@@ -80,6 +80,7 @@ class Fleet:
         return self.play("verify", *arguments)
 
     def play(self, playbook: str, *arguments: str) -> Outcome:
+        """Run a playbook of the collection's, or a file in `path`."""
         groups = {"netconsole_senders": self.senders, "netconsole_receivers": self.receivers}
         inventory = {
             "all": {
@@ -89,9 +90,10 @@ class Fleet:
             }
         }
         (self.path / "inventory.json").write_text(json.dumps(inventory))
+        name = playbook if (self.path / playbook).exists() else f"fleet.netconsole.{playbook}"
         ansible = Path(sys.executable).with_name("ansible-playbook")
         done = subprocess.run(
-            [ansible, "-i", self.path / "inventory.json", f"fleet.netconsole.{playbook}", *arguments],
+            [ansible, "-i", self.path / "inventory.json", name, *arguments],
             cwd=self.path,
             env={
                 "PATH": os.environ["PATH"],

@@ -52,9 +52,7 @@ def place(path: Path, content: str | None = None, **other: Any) -> Place:
     return Place(path=str(path), content=None if content is None else content.encode(), **values)
 
 
-def have(
-    *places: Place, exclusive: Path | None = None, dry_run: bool = False, pending: Path | None = None
-) -> Outcome:
+def have(*places: Place, exclusive: Path | None = None, dry_run: bool = False, pending: Path | None = None) -> Outcome:
     return bring(
         places,
         exclusive=[] if exclusive is None else [str(exclusive)],
