@@ -80,10 +80,7 @@ class Fleet:
         return self.play("verify", *arguments)
 
     def play(self, playbook: str, *arguments: str) -> Outcome:
-        return self.run(f"fleet.netconsole.{playbook}", *arguments)
-
-    def run(self, playbook: str, *arguments: str) -> Outcome:
-        """Run a playbook, one of the collection by its full name or a file."""
+        """Run a playbook of the collection's, or a file in `path`."""
         groups = {"netconsole_senders": self.senders, "netconsole_receivers": self.receivers}
         inventory = {
             "all": {
@@ -93,9 +90,10 @@ class Fleet:
             }
         }
         (self.path / "inventory.json").write_text(json.dumps(inventory))
+        name = playbook if (self.path / playbook).exists() else f"fleet.netconsole.{playbook}"
         ansible = Path(sys.executable).with_name("ansible-playbook")
         done = subprocess.run(
-            [ansible, "-i", self.path / "inventory.json", playbook, *arguments],
+            [ansible, "-i", self.path / "inventory.json", name, *arguments],
             cwd=self.path,
             env={
                 "PATH": os.environ["PATH"],

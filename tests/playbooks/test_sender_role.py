@@ -42,7 +42,7 @@ def declared(fleet: Fleet, **variables: Any) -> dict[str, dict[str, Any]]:
     for sender in fleet.senders.values():
         sender.update(variables)
     (fleet.path / "role.yml").write_text(PLAYBOOK)
-    outcome = fleet.run("role.yml")
+    outcome = fleet.play("role.yml")
     assert outcome.status == 0, outcome.output
     return {name: json.loads(Path(sender["fake_sender"]).read_text()) for name, sender in fleet.senders.items()}
 

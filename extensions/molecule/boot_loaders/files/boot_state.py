@@ -19,6 +19,14 @@ TREES = ("/boot", "/etc/default", "/etc/kernel", "/etc/grub.d", "/etc/u-boot-men
 LEFT_OUT = ("/boot/efi/loader/random-seed",)
 """systemd-boot changes its random seed at every boot."""
 
+MODULE_PARAMETERS = (
+    "gpiolib_acpi.ignore_wake",
+    "gpiolib_acpi.ignore_interrupt",
+    "firmware_class.path",
+    "pstore.backend",
+)
+"""Text, of modules that are built in, shown again by the kernel as it has parsed it."""
+
 
 def arguments(line: str) -> list[list[str | None]]:
     """Name and value of each argument: quotes group, one pair around a value or a whole argument falls off."""
@@ -59,12 +67,18 @@ def files() -> dict[str, str]:
     return found
 
 
+def module_parameter(name: str) -> str:
+    """What the kernel shows of one, without the newline that it adds."""
+    module, _dot, parameter = name.partition(".")
+    return Path("/sys/module", module, "parameters", parameter).read_text(encoding="utf-8")[:-1]
+
+
 if __name__ == "__main__":
     line = Path("/proc/cmdline").read_text(encoding="utf-8").rstrip("\n")
     state = {
         "line": line,
         "arguments": arguments(line),
-        "module_parameter": Path("/sys/module/gpiolib_acpi/parameters/ignore_wake").read_text(encoding="utf-8")[:-1],
+        "module_parameters": {name: module_parameter(name) for name in MODULE_PARAMETERS},
         "kernel": platform.release(),
         "later": Path("/var/lib/lab/later-kernel").read_text(encoding="utf-8").strip(),
         "files": files(),
