@@ -226,7 +226,10 @@ class Measurement:
         settled = settle(self.store, self._meter)
         self._meter.end()
         self._observer.end()
+        end = self._start or ended(self._unit)
         counts = Udp(*(after - before for after, before in zip(udp(), self._before, strict=True)))
+        if not end:  # a collector that asks DNS, where there is none, has no socket behind its questions
+            counts = counts._replace(nobody=0)
         return {
             **self._names,
             "sent": sent.get("messages", sum(counts)),
@@ -236,7 +239,7 @@ class Measurement:
             "dropped": counts.full,
             "nobody": counts.nobody,
             "settled": settled,
-            "ended": self._start or ended(self._unit),
+            "ended": end,
             "peak_mib": round(self._meter.peak / 1024, 1),
         }
 

@@ -72,8 +72,8 @@ LONG = 7
 
 
 def mixed(run: bytes, source: int, number: int) -> list[bytes]:
-    """The datagrams of one message. Of ten of a sender, as of one each of ten senders, six are extended with user data, two
-    plain, one legacy, one long enough for two fragments, which is what a crash sends."""
+    """The datagrams of one message. Of ten of a sender, as of one each of ten senders, six are extended with user data,
+    two plain, one legacy, one long enough for two fragments, which is what a crash sends."""
     usec = 1000000 + number * USEC
     kind = (source + number) % 10
     if kind < 6:
