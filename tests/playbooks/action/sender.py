@@ -1,5 +1,5 @@
-# Stands in for the module sender: what a host is to declare is written to the file of its variable fake_sender, if it has
-# one. It returns one target, over the interface that the host's variable fake_device says.
+# Stands in for the module sender: what a host is to declare is written to the file of its variable fake_sender, if it
+# has one. It returns one target, over the interface that the host's variable fake_device says.
 #
 # Copyright (c) 2026 The fleet.netconsole authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)

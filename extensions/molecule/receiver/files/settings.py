@@ -4,11 +4,12 @@
 """What a collector does with other settings than the defaults (tasks/settings.yml): port 514, unknown senders dropped,
 and outputs, whose far sides are here as well.
 
-    settings.py certificates    make an authority, and the certificates of the receiver, a central syslog and a stranger
-    settings.py listen          be the far sides, until the end
-    settings.py COLLECTOR       send, and print a JSON object of what is wrong, by subject
+    settings.py certificates        make an authority and the certificates of receiver, central syslog and stranger
+    settings.py listen              be the far sides, until the end
+    settings.py COLLECTOR NAME...   send, and print a JSON object of what is wrong, by subject; NAME: the outputs
 
-Runs on the receiver, as root, with datagrams.py beside it. What a far side got is in FOLDER, by the output's name.
+Runs on the receiver, as root, with datagrams.py beside it. What a far side got is in FOLDER, by the output's name. An
+output NAME_stranger goes to one whose certificate has another name than it should, and shall get nothing.
 """
 
 from __future__ import annotations
@@ -28,11 +29,6 @@ import datagrams
 PORT = 514
 FOLDER = Path("/etc/lab-outputs")
 PROGRAM = Path("/var/lib/netconsole-receiver/program-output")
-OUTPUTS = {
-    "syslog_ng": ["tcp", "tls", "program"],
-    "rsyslog": ["tcp", "tls", "relp_tls", "program"],
-}
-"""What gets every message, by collector. Beside those that use TLS are their strangers, which shall get none."""
 
 FAR_SIDES = {"tcp": (5514, ""), "tls": (6514, "central"), "tls_stranger": (6515, "stranger")}
 """Port and certificate."""
@@ -154,8 +150,9 @@ def check_unknown() -> list[str]:
     return wrong
 
 
-def check_outputs(collector: str) -> list[str]:
+def check_outputs(names: list[str]) -> list[str]:
     """What is wrong with what the outputs got: every message, with its priority, and a stranger nothing."""
+    strangers = [name for name in names if name.endswith("_stranger")]
     mark = time.time_ns()
     priorities = [0, 2, 6, 7, 9, 12, 20, 30, 99, 100, 191, 192, 255, 2047]
     texts = {f"output-{mark}-{priority}-end": priority for priority in priorities}
@@ -168,7 +165,7 @@ def check_outputs(collector: str) -> list[str]:
     wrong = datagrams.wait_for(last, *datagrams.files_of("192.0.2.21"))
     stored = datagrams.files_of("192.0.2.21")[1].read_text(encoding="ascii").splitlines()
     records = sorted(line for line in stored if str(mark) in line)
-    for name in OUTPUTS[collector]:
+    for name in sorted(set(names) - set(strangers)):
         missing = wait(name, last)
         wrong += missing
         if missing:
@@ -182,22 +179,22 @@ def check_outputs(collector: str) -> list[str]:
         else:
             found = sorted(re.findall(rf"{{[^{{}}]*output-{mark}-\d+-end[^{{}}]*}}", got(name).decode("ascii")))
             wrong += [] if found == records else [f"{name}: {found}, expected {records}"]
-        if "tls" in name:
-            wrong += [f"{name}_stranger got {got(name + '_stranger')!r}"] if got(name + "_stranger") else []
-    peers = {name: got(f"{name}.peers").decode() for name in ("tls", "tls_stranger")}
-    wrong += [] if "receiver.example" in peers["tls"] else [f"who came to tls: {peers['tls']}"]
-    wrong += [] if peers["tls_stranger"] else ["nobody tried tls_stranger"]
+    wrong += [f"{name} got {got(name)!r}" for name in strangers if got(name)]
+    if "tls" in names:
+        peers = {name: got(f"{name}.peers").decode() for name in ("tls", "tls_stranger")}
+        wrong += [] if "receiver.example" in peers["tls"] else [f"who came to tls: {peers['tls']}"]
+        wrong += [] if peers["tls_stranger"] else ["nobody tried tls_stranger"]
     return wrong
 
 
-def check_all(collector: str) -> dict[str, list[str]]:
+def check_all(collector: str, outputs: list[str]) -> dict[str, list[str]]:
     """What is wrong, by subject, with everything that the collector has."""
     datagrams.COLLECTOR = collector
     checks = {f"port {PORT}": check_port()}
     if collector in datagrams.TELLS_SOURCE:
         checks["unknown senders"] = check_unknown()
-    if collector in OUTPUTS:
-        checks["outputs"] = check_outputs(collector)
+    if outputs:
+        checks["outputs"] = check_outputs(outputs)
     return checks
 
 
@@ -206,7 +203,7 @@ def main() -> None:
     if sys.argv[1] in ("certificates", "listen"):
         {"certificates": certificates, "listen": listen}[sys.argv[1]]()
     else:
-        print(json.dumps(check_all(sys.argv[1])))
+        print(json.dumps(check_all(sys.argv[1], sys.argv[2:])))
 
 
 if __name__ == "__main__":
