@@ -27,6 +27,8 @@ notes:
   - An enabled target is no proof that messages arrive. Run the playbook C(fleet.netconsole.verify), or use
     M(fleet.netconsole.probe) and M(fleet.netconsole.arrival).
   - The target is gone after a reboot.
+  - A target that M(fleet.netconsole.sender) has declared with O(fleet.netconsole.sender#module:persist) belongs to the
+    service on the host, which makes it as declared there within seconds. This is said in a warning.
 author:
   - The fleet.netconsole authors (@fleet-netconsole)
 extends_documentation_fragment:
@@ -145,6 +147,7 @@ capabilities:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files import DECLARATION, read_json
 from ansible_collections.fleet.netconsole.plugins.module_utils._target_module import (
     BRING_UP,
     MISSING_CAPABILITY,
@@ -176,6 +179,12 @@ def main() -> None:
     for part in ("before", "after"):
         result[part] = result[part][name]
         result["diff"][part] = result["diff"][part].get(name)
+    stored = read_json(DECLARATION) or {}
+    if name in [target["name"] for target in stored.get("targets", [])]:
+        module.warn(
+            f"{name} is also declared by the module sender, and the service on this host makes it as declared there: "
+            "change it with fleet.netconsole.sender"
+        )
     del result["console_loglevel"]
     result["next_hop"] = result.pop("next_hops").get(name)
     finish(module, result)
