@@ -507,7 +507,7 @@ WRONG = [
     ("extlinux", _put("/boot/extlinux/extlinux.conf", "LABEL x\n LOCALBOOT 0\n"), A, "has no entry that boots Linux"),
     ("extlinux", _edit("/boot/extlinux/extlinux.conf", "quiet", 'b="x'), A, "never closed"),
     ("extlinux", _put("/etc/update-extlinux.conf", ""), A, "is written anew by update-extlinux"),
-    ("zipl", lambda host: put_entry_of_zipl(host), Parameter("a", "x  y"), "two blanks in a row"),
+    ("zipl", put_entry_of_zipl, Parameter("a", "x  y"), "two blanks in a row"),
     ("grub", None, Parameter("a", 'x"y"z'), "no quoting gets this value through GRUB"),
     ("raspberry-pi", _put("/boot/firmware/cmdline.txt", "\nro\n"), A, "first line of .* is empty"),
     ("raspberry-pi", _put("/boot/firmware/cmdline.txt", 'b="x y\n'), A, "never closed"),
