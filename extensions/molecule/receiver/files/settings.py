@@ -129,7 +129,7 @@ def check_port() -> list[str]:
     expected = "ActiveState=active\nCapabilityBoundingSet=cap_net_bind_service\nUser=netconsole-receiver"
     wrong += [] if shown == expected else [f"service: {shown}, expected {expected}"]
     memory = datagrams.run(f"systemctl show --property=MemoryMax --value {datagrams.SERVICE}")
-    wrong += [] if memory.isdecimal() and int(memory) < 3 << 30 else [f"MemoryMax: {memory}"]
+    wrong += [] if memory.isdecimal() and int(memory) < 4 << 30 else [f"MemoryMax: {memory}"]
     for source in ("192.0.2.22", "2001:db8::21"):
         mark = f"port-{PORT}-{time.time_ns()}-end"
         datagrams.send(source, [f"6,{time.time_ns() // 1000},9163816,-;{mark}\n".encode()], PORT)
