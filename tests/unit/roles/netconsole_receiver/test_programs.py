@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -208,6 +209,34 @@ def nft_with(chains: list[dict[str, str]], rules: list[dict[str, Any]]) -> str:
     return NFT.format(chains=listed, rules=json.dumps({"nftables": rules}))
 
 
+CallFirewall = Callable[[Mapping[str, str], str, str], "tuple[int, list[str]]"]
+
+
+@pytest.fixture(name="firewall")
+def fixture_firewall(programs: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallFirewall:
+    """Call firewall.py: its status, and the calls that change something, of programs that stand in for the real ones."""
+
+    def call(firewalls: Mapping[str, str], action: str, asked: str) -> tuple[int, list[str]]:
+        log = tmp_path / "log"
+        log.write_text("")
+        for name, script in firewalls.items():
+            (tmp_path / name).write_text(FAKE.format(log=log) + script)
+            (tmp_path / name).chmod(0o755)
+        for tool in ("sh", "basename", "cat"):
+            if not (tmp_path / tool).exists():
+                (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+        (tmp_path / "senders.json").write_text('{"table": []}')
+        with monkeypatch.context() as patched:
+            patched.setenv("PATH", str(tmp_path))
+            words = ["firewall.py", action, asked, "6666", str(tmp_path / "senders.json"), "any", "0"]
+            patched.setattr(sys, "argv", words)
+            status = programs["firewall"].main()
+        changing = ("insert", "delete", "allow", "--add-port", "--remove-port")
+        return status, [line for line in log.read_text().splitlines() if any(word in line for word in changing)]
+
+    return call
+
+
 @pytest.mark.parametrize(
     ("firewalls", "asked", "opened", "closed"),
     [
@@ -255,57 +284,19 @@ def nft_with(chains: list[dict[str, str]], rules: list[dict[str, Any]]) -> str:
     ],
 )
 def test_a_firewall_is_opened_and_closed(
-    programs: dict[str, ModuleType],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    firewalls: dict[str, str],
-    asked: str,
-    opened: list[str],
-    closed: list[str],
+    firewall: CallFirewall, firewalls: dict[str, str], asked: str, opened: list[str], closed: list[str]
 ) -> None:
-    assert call_firewall(programs, tmp_path, monkeypatch, firewalls, "open", asked) == (0, opened)
-    assert call_firewall(programs, tmp_path, monkeypatch, firewalls, "close", asked) == (0, closed)
+    assert firewall(firewalls, "open", asked) == (0, opened)
+    assert firewall(firewalls, "close", asked) == (0, closed)
 
 
 @pytest.mark.parametrize(("asked", "status"), [("auto", 0), ("firewalld", 1)])
 def test_a_firewall_that_cannot_be_opened_is_told(
-    programs: dict[str, ModuleType],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    asked: str,
-    status: int,
+    firewall: CallFirewall, capsys: pytest.CaptureFixture[str], asked: str, status: int
 ) -> None:
     failing = {"firewall-cmd": 'case "$*" in *--add-port*) echo no bus >&2; exit 3;; esac'}
-    assert call_firewall(programs, tmp_path, monkeypatch, failing, "open", asked)[0] == status
+    assert firewall(failing, "open", asked)[0] == status
     assert "firewall-cmd --quiet --add-port=6666/udp: no bus" in capsys.readouterr().out
-
-
-def call_firewall(
-    programs: dict[str, ModuleType],
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    firewalls: dict[str, str],
-    action: str,
-    asked: str,
-) -> tuple[int, list[str]]:
-    """The status of firewall.py, and the calls that change something, of programs that stand in for the real ones."""
-    log = folder / "log"
-    log.write_text("")
-    for name, script in firewalls.items():
-        (folder / name).write_text(FAKE.format(log=log) + script)
-        (folder / name).chmod(0o755)
-    for tool in ("sh", "basename", "cat"):
-        if not (folder / tool).exists():
-            (folder / tool).symlink_to(str(shutil.which(tool)))
-    (folder / "senders.json").write_text('{"table": []}')
-    monkeypatch.setenv("PATH", str(folder))
-    words = ["firewall.py", action, asked, "6666", str(folder / "senders.json"), "any", "0"]
-    monkeypatch.setattr(sys, "argv", words)
-    status = programs["firewall"].main()
-    monkeypatch.undo()
-    changing = ("insert", "delete", "allow", "--add-port", "--remove-port")
-    return status, [line for line in log.read_text().splitlines() if any(word in line for word in changing)]
 
 
 SOCKETS = "  sl local_address rem tx tr retr uid timeout inode ref pointer drops\n"
