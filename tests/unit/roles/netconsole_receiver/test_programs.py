@@ -214,7 +214,7 @@ CallFirewall = Callable[[Mapping[str, str], str, str], "tuple[int, list[str]]"]
 
 @pytest.fixture(name="firewall")
 def fixture_firewall(programs: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallFirewall:
-    """Call firewall.py: its status, and the calls that change something, of programs that stand in for the real ones."""
+    """Call firewall.py: its status, and the calls that change something, of programs in place of the real ones."""
 
     def call(firewalls: Mapping[str, str], action: str, asked: str) -> tuple[int, list[str]]:
         log = tmp_path / "log"
