@@ -27,6 +27,8 @@ from pathlib import Path
 import datagrams
 
 PORT = 514
+QUEUE_SIZE = 100000
+"""The role's default, by which it limits the memory."""
 FOLDER = Path("/etc/lab-outputs")
 PROGRAM = Path("/var/lib/netconsole-receiver/program-output")
 
@@ -116,8 +118,8 @@ def wait(name: str, text: str) -> list[str]:
     return [f"{text} has not come to {name}: {got(name)[-500:]!r}"]
 
 
-def check_port() -> list[str]:
-    """What is wrong with the service on a port that only root may have."""
+def check_port(outputs: int) -> list[str]:
+    """What is wrong with the service on a port that only root may have, and with its limit of memory."""
     exposure = datagrams.run(
         f"systemd-analyze security --no-pager {datagrams.SERVICE}"
         " | sed -n 's/.*exposure level.*: \\([0-9.]*\\) .*/\\1/p'"
@@ -129,7 +131,8 @@ def check_port() -> list[str]:
     expected = "ActiveState=active\nCapabilityBoundingSet=cap_net_bind_service\nUser=netconsole-receiver"
     wrong += [] if shown == expected else [f"service: {shown}, expected {expected}"]
     memory = datagrams.run(f"systemctl show --property=MemoryMax --value {datagrams.SERVICE}")
-    wrong += [] if memory.isdecimal() and int(memory) < 4 << 30 else [f"MemoryMax: {memory}"]
+    limit = 536870912 + 4096 * QUEUE_SIZE * (2 + outputs)
+    wrong += [] if memory == str(limit) else [f"MemoryMax: {memory}, expected {limit}"]
     for source in ("192.0.2.22", "2001:db8::21"):
         mark = f"port-{PORT}-{time.time_ns()}-end"
         datagrams.send(source, [f"6,{time.time_ns() // 1000},9163816,-;{mark}\n".encode()], PORT)
@@ -190,7 +193,7 @@ def check_outputs(names: list[str]) -> list[str]:
 def check_all(collector: str, outputs: list[str]) -> dict[str, list[str]]:
     """What is wrong, by subject, with everything that the collector has."""
     datagrams.COLLECTOR = collector
-    checks = {f"port {PORT}": check_port()}
+    checks = {f"port {PORT}": check_port(len(outputs))}
     if collector in datagrams.TELLS_SOURCE:
         checks["unknown senders"] = check_unknown()
     if outputs:
