@@ -9,7 +9,7 @@ SHELL := /bin/bash
 PYTHON_OF_VENV := .venv/bin/python
 LAB := $(PYTHON_OF_VENV) extensions/molecule/lab
 
-.PHONY: help demo demo-down test test-receiver bench-receiver test-kernels test-boot-loaders check format build clean setup setup-lab
+.PHONY: help demo demo-down test test-pythons test-receiver bench-receiver test-kernels test-boot-loaders check format build clean setup setup-lab
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,9 @@ demo-down: ## end the demo's machines
 
 test: setup-lab ## everything: lint, sanity, unit tests, a receiver in a container, senders and a receiver in virtual machines
 	@$(PYTHON_OF_VENV) tests/run.py test
+
+test-pythons: setup ## the unit tests under every Python of this machine from 3.7 to 3.13
+	@$(PYTHON_OF_VENV) tests/run.py pythons
 
 test-kernels: setup-lab ## senders on every kernel from 5.10 to the newest in Debian, in one network
 	@$(PYTHON_OF_VENV) tests/run.py kernels

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run the project's checks in stages and say what they prove: "run.py check" the fast part, "run.py test" everything,
-"run.py receiver" what a receiver holds under load, "run.py kernels" senders on all kernels of the lab,
-"run.py boot_loaders" each boot loader, "run.py boot_loaders tools" the programs of those that cannot be booted here.
+"run.py pythons" the unit tests under every Python, "run.py receiver" what a receiver holds under load, "run.py kernels"
+senders on all kernels of the lab, "run.py boot_loaders" each boot loader, "run.py boot_loaders tools" the programs of
+those that cannot be booted here.
 
 Every stage runs, also after one that failed: one run shows all that is wrong. The status is 0 only if nothing failed.
 """
@@ -43,7 +44,7 @@ Row = tuple[str, Outcome, float]
 
 CHECK: dict[str, Stage] = {
     "lint": run_lint,
-    "unit": partial(run_units, few=True),
+    "unit": partial(run_units, "oldest"),
     "collection": run_collection,
 }
 TEST: dict[str, Stage] = {
@@ -63,6 +64,7 @@ NICENESS = 10
 PLANS: dict[str, dict[str, Stage]] = {
     "check": CHECK,
     "test": TEST,
+    "pythons": {"unit": partial(run_units, "all")},
     "receiver": {"load": run_receiver_load, "debian12": partial(run_containers, "box2")},
     "bench": {"receiver": run_receiver_bench},
     "kernels": {"senders": partial(run_senders, *SENDERS)},

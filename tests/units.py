@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Unit tests with plain pytest, once for every Python of this machine.
+"""Unit tests with plain pytest, under several of this machine's Pythons.
 
 Plain pytest, not ansible-test units: the engine has no Ansible in it and is tested without; one environment of a second
 or two for each Python instead of ansible-test's own; and the tests run from any folder (tests/unit/conftest.py).
@@ -33,19 +33,20 @@ FEW_CASES = "30"
 NODE_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 
-def run_units(*, few: bool = False) -> Outcome:
-    """Run the unit tests under each interpreter; the outcome counts tests, the note names what this machine lacks.
+def run_units(choice: str = "ends") -> Outcome:
+    """Run the unit tests under several interpreters; the outcome counts tests, the note names what this machine lacks.
 
-    With `few` only under .venv's and the oldest one, whose grammar and library are the smallest.
+    A choice is .venv's and: with "oldest" the oldest one, whose grammar and library are the smallest; with "ends" the
+    newest, too, which has what was taken away; with "all" every one.
     """
     interpreters = find_interpreters()
-    if few:
-        interpreters = [one for one in interpreters if _is_own(one) or one == interpreters[0]]
-    outcomes = side_by_side(_run_under, sorted(interpreters, key=_is_own, reverse=True))  # the longest first
-    missing = [] if few else missing_versions(interpreters)
-    note = f"not on this machine: Python {', '.join(missing)}" if missing else ""
-    if few:
-        note = f"Python {' and '.join(one.name for one in interpreters)}; make test: all"
+    ends = {"oldest": interpreters[:1], "ends": [interpreters[0], interpreters[-1]], "all": interpreters}[choice]
+    chosen = [one for one in interpreters if _is_own(one) or one in ends]
+    outcomes = side_by_side(_run_under, sorted(chosen, key=_is_own, reverse=True))  # the longest first
+    note = f"Python {', '.join(one.name for one in chosen)}; make test-pythons: all"
+    if choice == "all":
+        missing = missing_versions(interpreters)
+        note = f"not on this machine: Python {', '.join(missing)}" if missing else ""
     return Outcome(sum(outcome.passed for outcome in outcomes), sum(outcome.failed for outcome in outcomes), note)
 
 
