@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Join the fragments of long messages for rsyslog (omprog): it sees only fragments.
+"""Join the pieces of long messages for rsyslog (omprog): it sees only fragments, and legacy datagrams
+of senders that have sent one which may be a piece.
 
     join.py SOCKET KEPT
 
 Reads lines "source received datagram" from rsyslog and writes whole messages, in the same form, to rsyslog's own Unix
-socket SOCKET. A fragment whose rest does not come in time goes back as it came. What cannot be given back, because
+socket SOCKET. A piece whose rest does not come in time goes back as it came. What cannot be given back, because
 rsyslog is about to end, waits in the file KEPT for the next start. Runs on the receiver: Python 3.7, standard library.
 """
 
@@ -20,7 +21,7 @@ import sys
 import time
 from typing import Tuple
 
-from record import Joiner
+from record import Joiner, LegacyJoiner, parse
 
 Message = Tuple[str, str, str]
 
@@ -54,7 +55,7 @@ def take(kept: str) -> list[Message]:
 def main() -> None:
     """See above."""
     path, kept = sys.argv[1:]
-    joiner, rest = Joiner(), b""
+    fragments, legacy, rest = Joiner(), LegacyJoiner(), b""
     give(path, kept, take(kept))
     while True:
         quiet = not select.select([0], [], [], 1.0)[0]
@@ -67,9 +68,10 @@ def main() -> None:
         for line in lines:
             words = line.decode("ascii", "replace").split(" ", 2)
             if len(words) == 3:
+                joiner = legacy if parse(words[2]).format == "legacy" else fragments
                 ready += joiner.add(now, words[0], words[1], words[2])
-        give(path, kept, ready + joiner.expired(now))
-    give(path, kept, joiner.expired(float("inf")))
+        give(path, kept, ready + fragments.expired(now) + legacy.expired(now))
+    give(path, kept, fragments.expired(float("inf")) + legacy.expired(float("inf")))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One netconsole message: how a datagram is read, how it is stored, and how fragments become one message again.
+"""One netconsole message: how a datagram is read, how it is stored, and how pieces of one become one message again.
 
-The formats: kernel, drivers/net/netconsole.c (send_fragmented) and Documentation/networking/netconsole.rst. Works on
+The formats: kernel, drivers/net/netconsole.c (send_fragmented, and MAX_PRINT_CHUNK for the legacy one) and Documentation/networking/netconsole.rst. Works on
 text whose bytes beyond printable ASCII are escapes already, as rsyslog escapes them
 (parser.escapeControlCharactersCStyle), so that this file and rsyslog's rule base
 (templates/rsyslog/netconsole.rulebase.j2) read every datagram alike. Runs on the receiver: Python 3.7, standard
@@ -21,6 +21,10 @@ LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 MAX_PRIORITY = 2047
 PATIENCE = 5.0
 """Seconds to wait for the rest of a message."""
+PATIENCE_LEGACY = 1.0
+"""Seconds to wait for what follows a cut legacy message: the kernel sends both in one go."""
+LEGACY_CUT = 1000
+"""Bytes of a datagram after which the kernel goes on in the next one, without saying so."""
 MAX_WAITING = 10000
 """Messages whose rest is waited for, all senders together: the oldest goes out as it is when there are more."""
 
@@ -221,3 +225,51 @@ class Joiner:
     def _give_up(self, key: tuple[str, str]) -> list[tuple[str, str, str]]:
         pieces = self._waiting.pop(key).pieces
         return [(key[0], pieces[offset].received, pieces[offset].text) for offset in sorted(pieces)]
+
+
+class CutMessage:
+    """A legacy message that fills its datagrams: its rest may follow."""
+
+    def __init__(self, since: float, received: str, text: str) -> None:
+        self.since, self.received, self.text = since, received, text
+
+
+class LegacyJoiner:
+    """Joins the pieces of long legacy messages, where it is certain that they are pieces.
+
+    It is where the first one has a time stamp and exactly LEGACY_CUT bytes without a line feed, and what its sender
+    sends next has no time stamp. Time is any clock that only goes forward, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, CutMessage] = {}
+
+    def add(self, now: float, source: str, received: str, text: str) -> list[tuple[str, str, str]]:
+        """Take an escaped legacy datagram; give what is ready: source, receive time, message."""
+        goes_on = _fills_a_datagram(text)
+        stamped = _LEGACY.fullmatch(text) is not None
+        waiting = self._waiting.get(source)
+        if waiting is not None and not stamped:
+            waiting.text += text
+            return [] if goes_on else self._give(source)
+        ready = [] if waiting is None else self._give(source)
+        if not (goes_on and stamped):
+            return [*ready, (source, received, text)]
+        if len(self._waiting) >= MAX_WAITING:
+            ready += self._give(next(iter(self._waiting)))
+        self._waiting[source] = CutMessage(now, received, text)
+        return ready
+
+    def expired(self, now: float) -> list[tuple[str, str, str]]:
+        """Messages after which nothing came: they had just that length. Infinity as time gives all."""
+        late = [source for source, cut in self._waiting.items() if now - cut.since >= PATIENCE_LEGACY]
+        return [message for source in late for message in self._give(source)]
+
+    def _give(self, source: str) -> list[tuple[str, str, str]]:
+        cut = self._waiting.pop(source)
+        return [(source, cut.received, cut.text)]
+
+
+def _fills_a_datagram(text: str) -> bool:
+    """Whether this escaped datagram had LEGACY_CUT bytes without a line feed at their end, which is gone already."""
+    return len(text) - sum(len(escape) - 1 for escape in _ESCAPE.findall(text)) == LEGACY_CUT

@@ -28,7 +28,7 @@ import sys
 import time
 from typing import Callable, NamedTuple
 
-from record import Joiner, Record, escape, parse, seconds
+from record import Joiner, LegacyJoiner, Record, escape, parse, seconds
 
 CHUNK = 1 << 16
 PAUSE = 0.5
@@ -217,7 +217,7 @@ def main() -> int:
     """See above."""
     collector, folder, senders, unknown, *command = sys.argv[1:]
     stopping: list[int] = []
-    read, joiner = READERS[collector], Joiner()
+    read, joiners = READERS[collector], (Joiner(), LegacyJoiner())
     store = Store(folder, senders, unknown, lambda: bool(stopping))
     store.load()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
@@ -238,21 +238,26 @@ def main() -> int:
         ended = not quiet and not chunk
         found, rest = read(rest + chunk, quiet or ended)
         store.load()
-        store.write(list(_records(found, joiner, _now(), float("inf") if ended else time.monotonic())))
+        store.write(list(_records(found, joiners, _now(), float("inf") if ended else time.monotonic())))
     process.wait()
     return 0 if stopping else 1
 
 
-def _records(found: list[Received], joiner: Joiner, received: str, now: float) -> list[tuple[str | None, str, Record]]:
-    """The records of what was found, fragments joined where the sender is known."""
+def _records(
+    found: list[Received], joiners: tuple[Joiner, LegacyJoiner], received: str, now: float
+) -> list[tuple[str | None, str, Record]]:
+    """The records of what was found, pieces joined where the sender is known."""
+    fragments, legacy = joiners
     result: list[tuple[str | None, str, Record]] = []
     for source, text, known in found:
         record = known or parse(text)
-        if record.fragment is None or source is None:
+        joiner = legacy if record.format == "legacy" else fragments
+        if source is None or (joiner is fragments and record.fragment is None):
             result.append((source, received, record))
             continue
         result += [(owner, at, parse(whole)) for owner, at, whole in joiner.add(now, source, received, text)]
-    return result + [(owner, at, parse(piece)) for owner, at, piece in joiner.expired(now)]
+    late = fragments.expired(now) + legacy.expired(now)
+    return result + [(owner, at, parse(piece)) for owner, at, piece in late]
 
 
 if __name__ == "__main__":

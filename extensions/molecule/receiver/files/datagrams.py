@@ -431,6 +431,31 @@ def _check_first_fragments(json_file: Path, json_size: int, messages: list[str],
     return wrong
 
 
+JOINS_LEGACY = ("rsyslog", "socat")
+
+
+def check_cut_legacy(source: str) -> list[str]:
+    """What is wrong with legacy messages that the kernel cuts after 1,000 bytes, without saying so: joined where that is
+    certain, and never lost."""
+    dummy, json_file = files_of(source)
+    json_size = size(json_file)
+    mark = str(time.time_ns())
+
+    def first(name: str) -> str:
+        return f"[    9.163816] {mark} {name} ".ljust(1000, "a")
+
+    stamped = f"[    9.163817] {mark} a message of its own\n"
+    send(source, [(first("two") + "b" * 300 + "\n").encode()[at : at + 1000] for at in (0, 1000)])
+    send(source, [(first("three") + "b" * 1000 + "c\td\n").encode()[at : at + 1000] for at in (0, 1000, 2000)])
+    send(source, [first("alone").encode(), stamped.encode(), b"without a time stamp\n"])
+    texts = [first(name)[15:] for name in ("two", "three", "alone")]
+    wanted = [texts[0] + "b" * 300, texts[1] + "b" * 1000 + "c\\td", texts[2], stamped[15:-1], "without a time stamp"]
+    if COLLECTOR not in JOINS_LEGACY:
+        wanted[:2] = [texts[0], "b" * 300, texts[1], "b" * 1000, "c\\td"]
+    found = [json.loads(line)["message"] for line in new_lines(json_file, json_size, len(wanted))]
+    return [] if sorted(found) == sorted(wanted) else [f"cut legacy messages: {found}, expected {wanted}"]
+
+
 def hostile(count: int) -> list[bytes]:
     """Datagrams made of what hurts, the same ones in every run."""
     dice = random.Random(6666)
@@ -641,6 +666,8 @@ def check_all() -> dict[str, list[str]]:
         checks["table"] = [line for source in SOURCES for line in check_table(source)]
     if COLLECTOR in TELLS_SOURCE:
         checks["fragments"] = check_fragments("192.0.2.21")
+    if COLLECTOR in READS_EVERYTHING:
+        checks["cut legacy messages"] = check_cut_legacy("192.0.2.21")
     checks["hostile datagrams"] = check_hostile("192.0.2.99", HOSTILE.get(COLLECTOR, 3000))
     checks["service after hostile datagrams"] = check_service()  # a restart would make it forget its crashes
     remember()

@@ -72,6 +72,46 @@ def test_fragments_in_any_order_are_the_message(programs: dict[str, ModuleType],
     assert joined == whole
 
 
+STAMPED = b"[    9.163816] "
+FULL = (STAMPED + b"a" * 1000)[:1000]
+FULL_OF_ESCAPES = (STAMPED + b"\t\xff\x1b[0m" * 500)[:1000]
+
+
+@pytest.mark.parametrize(
+    ("datagrams", "messages"),
+    [
+        pytest.param([FULL, b"b\n"], [FULL + b"b"], id="two pieces"),
+        pytest.param([FULL, b"b" * 1000, b"c\n"], [FULL + b"b" * 1000 + b"c"], id="three pieces"),
+        pytest.param([FULL_OF_ESCAPES, b"b\n"], [FULL_OF_ESCAPES + b"b"], id="bytes that are escaped"),
+        pytest.param([FULL, STAMPED + b"b\n"], [FULL, STAMPED + b"b"], id="a message of exactly that length"),
+        pytest.param([FULL, FULL, b"b\n"], [FULL, FULL + b"b"], id="two in a row, the first one's rest is lost"),
+        pytest.param([FULL[:999], b"b\n"], [FULL[:999], b"b"], id="a byte less"),
+        pytest.param([b"a" * 1000, b"b\n"], [b"a" * 1000, b"b"], id="a sender without time stamps"),
+        pytest.param([FULL], [], id="nothing after it so far"),
+    ],
+)
+def test_legacy_pieces_are_joined_where_that_is_certain(
+    programs: dict[str, ModuleType], datagrams: list[bytes], messages: list[bytes]
+) -> None:
+    assert feed(programs, datagrams, programs["record"].LegacyJoiner()) == list(map(programs["record"].escape, messages))
+
+
+def test_a_legacy_piece_waits_a_second_and_for_its_own_sender(
+    programs: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joiner = programs["record"].LegacyJoiner()
+    full = FULL.decode()
+    assert joiner.add(1.0, "192.0.2.1", "first", full) == []
+    assert joiner.add(1.1, "192.0.2.2", "second", "b") == [("192.0.2.2", "second", "b")]
+    assert joiner.expired(1.9) == []
+    assert joiner.expired(2.0) == [("192.0.2.1", "first", full)]
+    assert joiner.expired(float("inf")) == []
+    monkeypatch.setattr(programs["record"], "MAX_WAITING", 1)
+    assert joiner.add(3.0, "192.0.2.1", "third", full) == []
+    assert joiner.add(3.0, "192.0.2.2", "fourth", full) == [("192.0.2.1", "third", full)]
+    assert joiner.expired(float("inf")) == [("192.0.2.2", "fourth", full)]
+
+
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_a_message_that_lacks_a_part_is_not_joined_and_not_lost(programs: dict[str, ModuleType], missing: int) -> None:
     joiner = programs["record"].Joiner()
