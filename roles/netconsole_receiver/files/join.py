@@ -6,10 +6,10 @@
 
     join.py SOCKET KEPT
 
-It sees only fragments, and the legacy datagrams of senders that have sent one which may be a piece. Reads lines "source
-received datagram" from rsyslog and writes whole messages, in the same form, to rsyslog's own Unix socket SOCKET. A piece
-whose rest does not come in time goes back as it came. What cannot be given back, because rsyslog is about to end, waits
-in the file KEPT for the next start. Runs on the receiver: Python 3.7, standard library.
+It sees only fragments, and the legacy datagrams of senders that have sent one which may be a piece. Reads lines
+"source received datagram" from rsyslog and writes whole messages, in the same form, to rsyslog's own Unix socket
+SOCKET. A piece whose rest does not come in time goes back as it came. What cannot be given back, because rsyslog is
+about to end, waits in the file KEPT for the next start. Runs on the receiver: Python 3.7, standard library.
 """
 
 from __future__ import annotations

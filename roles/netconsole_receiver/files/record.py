@@ -4,9 +4,9 @@
 
 """One netconsole message: how a datagram is read, how it is stored, and how pieces of one become one message again.
 
-The formats: kernel, drivers/net/netconsole.c (send_fragmented, and MAX_PRINT_CHUNK for the legacy one) and Documentation/networking/netconsole.rst. Works on
-text whose bytes beyond printable ASCII are escapes already, as rsyslog escapes them
-(parser.escapeControlCharactersCStyle), so that this file and rsyslog's rule base
+The formats: kernel, drivers/net/netconsole.c (send_fragmented, and MAX_PRINT_CHUNK for the legacy one) and
+Documentation/networking/netconsole.rst. Works on text whose bytes beyond printable ASCII are escapes already, as
+rsyslog escapes them (parser.escapeControlCharactersCStyle), so that this file and rsyslog's rule base
 (templates/rsyslog/netconsole.rulebase.j2) read every datagram alike. Runs on the receiver: Python 3.7, standard
 library.
 """

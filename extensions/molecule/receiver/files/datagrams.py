@@ -435,8 +435,8 @@ JOINS_LEGACY = ("rsyslog", "socat")
 
 
 def check_cut_legacy(source: str) -> list[str]:
-    """What is wrong with legacy messages that the kernel cuts after 1,000 bytes, without saying so: joined where that is
-    certain, and never lost."""
+    """What is wrong with legacy messages that the kernel cuts after 1,000 bytes, without saying so: joined where that
+    is certain, and never lost."""
     dummy, json_file = files_of(source)
     json_size = size(json_file)
     mark = str(time.time_ns())

@@ -341,14 +341,14 @@ def arrived(path: Path, run_name: str) -> int:
 
 
 def away(store: str) -> Counts:
-    """Outputs whose far side goes away for a minute: RELP, Redis, journal and program get all that is stored, TCP all but
-    what was on its way when the connection ended."""
+    """Outputs whose far side goes away for a minute: RELP, Redis, journal and program get all that is stored, TCP all
+    but what was on its way when the connection ended."""
     return _away(store, seconds=60, restarted=False)
 
 
 def away_restarted(store: str) -> Counts:
-    """The same with a restart of the receiver meanwhile. rsyslog drops the batch that an output was sending when its far
-    side went (ONE_BATCH); what was behind it in the queue arrives."""
+    """The same with a restart of the receiver meanwhile. rsyslog drops the batch that an output was sending when its
+    far side went (ONE_BATCH); what was behind it in the queue arrives."""
     return _away(store, seconds=30, restarted=True)
 
 

@@ -93,7 +93,8 @@ FULL_OF_ESCAPES = (STAMPED + b"\t\xff\x1b[0m" * 500)[:1000]
 def test_legacy_pieces_are_joined_where_that_is_certain(
     programs: dict[str, ModuleType], datagrams: list[bytes], messages: list[bytes]
 ) -> None:
-    assert feed(programs, datagrams, programs["record"].LegacyJoiner()) == list(map(programs["record"].escape, messages))
+    joined = feed(programs, datagrams, programs["record"].LegacyJoiner())
+    assert joined == [programs["record"].escape(message) for message in messages]
 
 
 def test_a_legacy_piece_waits_a_second_and_for_its_own_sender(
