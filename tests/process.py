@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -72,11 +73,13 @@ def run_logged(
     live: str = "",
     timeout: float = 600.0,
 ) -> int:
-    """Run the command, append its output to the log and return its exit status. `live`: show its lines after this word.
+    """Run the command, append its output to the log and return its exit status. `live`: show its lines after
+    this word and the seconds since the start.
 
     It gets a session of its own, so that a timeout (seconds) or Ctrl-C reaches everything it started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
     with log.open("a", encoding="utf-8") as written:
         written.write(f"$ {' '.join(str(word) for word in command)}\n")
         written.flush()
@@ -102,7 +105,7 @@ def run_logged(
                 written.write(line)
                 written.flush()
                 if live:
-                    print(f"{live:<12} | {line}", end="", flush=True)
+                    print(f"{live:<12} {time.monotonic() - started:>5.0f} | {line}", end="", flush=True)
             return process.wait()
         except KeyboardInterrupt:
             _stop(process, "\ninterrupted\n", written)
