@@ -85,10 +85,14 @@ TIMES = {"FLEET_NETCONSOLE_TIMES": str(LOGS)}
 """Where a sender's scenario leaves how long messages stayed away, in GUEST.times."""
 
 
+LONG = {"FLEET_NETCONSOLE_LONG": "yes"}
+"""For the targets of their own: what `make test` has no time for."""
+
+
 def run_engine(kernel: str = "6.12") -> Outcome:
     """The engine on one real kernel, by a program inside the guest."""
     guest = SENDERS[kernel]
-    return _run_scenario("kernels", guests=(guest,), timeout=2400, title=f"kernels-{guest}")
+    return _run_scenario("kernels", guests=(guest,), timeout=2400, title=f"kernels-{guest}", variables=LONG)
 
 
 def run_senders(*kernels: str) -> Outcome:
@@ -99,15 +103,14 @@ def run_senders(*kernels: str) -> Outcome:
         guests=("log1", "router", *guests),
         timeout=2400 + 1800 * len(guests),
         title=f"sender-{guests[0]}" if len(guests) == 1 else "sender",
-        variables={**TIMES, "FLEET_NETCONSOLE_LONG": "yes"},
+        variables={**TIMES, **LONG},
     )
 
 
 def run_boot_loader(loader: str = "grub-bios", *, long: bool = False) -> Outcome:
     """Kernel parameters in a machine that boots by this boot loader, really rebooted; `long` with the sender role."""
-    variables = {"FLEET_NETCONSOLE_LONG": "yes" if long else ""}
     title = f"boot_loaders-{loader}"
-    return _run_scenario("boot_loaders", guests=(loader,), timeout=5400, title=title, variables=variables)
+    return _run_scenario("boot_loaders", guests=(loader,), timeout=5400, title=title, variables=LONG if long else None)
 
 
 def _run_scenario(

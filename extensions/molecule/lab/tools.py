@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The fleet.netconsole authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real programs of boot loaders that no guest can start by: all in one root folder, kept like an image."""
+"""Real programs of boot loaders that no guest can start by, and dracut: all in one root folder, kept like an image."""
 
 from __future__ import annotations
 
@@ -25,10 +25,16 @@ FORMAT = "1"
 RECIPE = Path(__file__).resolve().parent / "tools_recipe"
 
 SUITE = SUITES["trixie"]
-PACKAGES = ("grub-common", "grub2-common", "libc6-s390x-cross", "qemu-user", "raspi-firmware")
-"""grub-mkconfig and grub-script-check; the hook that writes cmdline.txt; what programs of s390x need elsewhere."""
+PACKAGES = (
+    *("grub-common", "grub2-common", "libc6-s390x-cross", "qemu-user", "raspi-firmware"),
+    *("dracut", "systemd-standalone-sysusers", "xz-utils"),
+)
+"""grub-mkconfig and grub-script-check; what programs of s390x need; the hook that writes cmdline.txt; dracut."""
 
 ZIPL = "s390-tools"
+KERNEL = "linux-image-cloud-amd64"
+"""The smallest kernel of the suite: modules for an initramfs."""
+
 GRUB_SUITE = "forky"
 """The first Debian whose GRUB (2.14) reads entry files by blscfg."""
 
@@ -51,7 +57,7 @@ def sources(mirror: Mirror) -> list[str]:
 def digest() -> str:
     """Twelve hex digits over everything that decides the content."""
     content = hashlib.sha256()
-    for word in (FORMAT, repr(SUITE), *PACKAGES, ZIPL, GRUB_SUITE, *LEFT_OUT):
+    for word in (FORMAT, repr(SUITE), *PACKAGES, ZIPL, KERNEL, GRUB_SUITE, *LEFT_OUT):
         content.update(word.encode() + b"\0")
     for path in sorted(RECIPE.iterdir()):
         content.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -87,7 +93,7 @@ def _build(folder: Path) -> None:
             grub = Path(work) / "grub-emu"
             grub.mkdir(mode=0o777)
             os.chmod(grub, 0o777)
-            known = {"LAB_GRUB_EMU": str(grub), "LAB_ZIPL": ZIPL}
+            known = {"LAB_GRUB_EMU": str(grub), "LAB_ZIPL": ZIPL, "LAB_KERNEL": KERNEL}
             extract = ["--variant=extract", "--include=grub-emu", f"--extract-hook={recipe}/grub-emu"]
             _mmdebstrap(extract, GRUB_SUITE, "/dev/null", [f"deb {mirror.main} {GRUB_SUITE} main"], known, log)
             install = [

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,12 +23,24 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.random
     random_case,
     try_case,
 )
-from kernels.guest.ground import Ground, WrongError
+from kernels.guest.ground import Ground, WrongError, in_child, shell
 
-WHOLE = 32
+LONG = bool(os.environ.get("FLEET_NETCONSOLE_LONG"))  # not in `make test`
+WHOLE = 44 if LONG else 12  # about a quarter has nothing to do
 ASKING = 8
-KILLED = 2
 FEW_STEPS = range(8, 22)  # long enough to be of use, short enough to be run once for each step
+
+BOOT, UNLOADED = "with a boot target", "with the module unloaded"
+BEGINNINGS: dict[str, Callable[[Case], object]] = {
+    "with targets": lambda case: case.start,
+    "with other targets": lambda case: case.start,
+    BOOT: lambda case: any(one.enabled for one in case.boot),
+    UNLOADED: lambda case: not case.start,
+}
+"""How a host may be before a run that is killed, and which random cases begin so."""
+
+SHORT = ("with targets", UNLOADED)
+"""Those of `make test`."""
 
 Check = Callable[[Ground], None]
 
@@ -40,12 +51,15 @@ def checks(offer: Offer) -> Iterator[tuple[str, Check]]:
             f"random declaration {number} holds, was foretold and stays",
             _whole(random_case(f"guest {number}", offer), asking=number < ASKING),
         )
-    for number in range(KILLED):
-        yield f"killed at every step of random declaration {number}, the next run converges", _killed(number)
+    for begin in BEGINNINGS:
+        if (LONG or begin in SHORT) and (begin != BOOT or offer.boot_targets):
+            yield f"killed at every step of a random declaration, {begin}, the next run converges", _killed(begin)
 
 
-def _start(ground: Ground, case: Case) -> None:
+def _start(ground: Ground, case: Case, *, loaded: bool = True) -> None:
     ground.fresh(";".join(map(str, case.boot)), console_loglevel=case.console_loglevel, panic=case.panic_timeout)
+    if not loaded:
+        shell("modprobe -r netconsole")
     case.make(ground.files)
 
 
@@ -62,16 +76,18 @@ def _whole(case: Case, *, asking: bool) -> Check:
     return check
 
 
-def _killed(number: int) -> Check:
+def _killed(begin: str) -> Check:
+    loaded = begin != UNLOADED
+
     def check(ground: Ground) -> None:
-        case, lost = _case_with_few_steps(ground, number)
+        case, lost = _case_with_few_steps(ground, begin)
         for step in range(len(lost)):
-            _start(ground, case)
-            host = ground.host(network=NETWORK)
+            _start(ground, case, loaded=loaded)
+            host = ground.host(network=NETWORK, silent=partial(ground.silent, boot=case.boot))
             host.plan(case.options)
             before = host.targets()
             files = Interrupted(host.files, at=step, happens=_kill)
-            status = _in_child(partial(host.run, case.options, files))
+            status = in_child(partial(host.run, case.options, files))
             if status != -signal.SIGKILL:
                 raise WrongError(f"{case.seed}: the child ended with {status} instead of being killed at step {step}")
             host.run(case.options)
@@ -85,17 +101,19 @@ def _killed(number: int) -> Check:
     return check
 
 
-def _case_with_few_steps(ground: Ground, number: int) -> tuple[Case, list[tuple[str, ...]]]:
-    """The next random case that is neither refused nor too long, and its changing calls."""
+def _case_with_few_steps(ground: Ground, begin: str) -> tuple[Case, list[tuple[str, ...]]]:
+    """The first random case that begins so and is neither refused nor too long, and its changing calls."""
     for attempt in range(1000):
-        case = random_case(f"guest kill {number} {attempt}", ground.offer)
-        if not case.start or len(case.options["targets"]) < 2:
+        case = random_case(f"guest kill {begin} {attempt}", ground.offer)
+        if len(case.options["targets"]) < 2 or not BEGINNINGS[begin](case):
             continue
-        case = replace(case, boot=())
-        _start(ground, case)
+        if begin != BOOT:
+            case = replace(case, boot=())
+        _start(ground, case, loaded=begin != UNLOADED)
         host = ground.host(network=NETWORK)
         recorded = Recorded(host.files)
         try:
+            host.plan(case.options)  # as before each kill: a look makes the boot targets visible
             host.run(case.options, recorded)
         except ENGINE_ERRORS:
             continue
@@ -117,16 +135,3 @@ class Recorded(Interrupted):
 
 def _kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _in_child(work: Callable[[], object]) -> int:
-    """Run something in a child of its own; its status, negative for a signal."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(99)
-    _child, status = os.waitpid(child, 0)
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)

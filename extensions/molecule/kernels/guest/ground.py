@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import (
@@ -219,6 +221,23 @@ def refused(words: str) -> Iterator[None]:
         must(words in str(error), f"refused, but not with {words!r}: {error}")
         return
     raise WrongError(f"not refused with {words!r}")
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Run something in a child of its own; its status, 0 for success, negative for a signal."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            work()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    _child, status = os.waitpid(child, 0)
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def soon(what: str, holds: Any, seconds: float = 5) -> None:

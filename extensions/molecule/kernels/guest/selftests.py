@@ -5,14 +5,17 @@
 """The items of the kernel's own selftests (tools/testing/selftests/drivers/net/netcons_*.sh), through our engine.
 
 Each check is named after the selftest. Only what this kernel has is checked; a kernel without a feature is checked to
-be refused with the reason.
+be refused with the reason. netpoll_basic.py has no check: it watches the kernel's own sending under load by bpftrace,
+which is neither configuration nor arrival.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import ROOT, SWITCHES, Configfs
@@ -40,9 +43,13 @@ def checks(ground: Ground) -> Iterator[tuple[str, Check]]:
         yield "netcons_overflow: user data is refused on a kernel without it", no_userdata
     if ground.offer.switches:
         for switch in SWITCHES:
-            yield f"netcons_sysdata: {switch} on and off, with user data beside it", _sysdata(switch)
-    yield "netcons_torture: it still sends after toggling, churn and a flapping link under load", torture
+            yield f"netcons_sysdata: {switch} on and off, alone", _sysdata(switch, {})
+            yield f"netcons_sysdata: {switch} on and off, with user data beside it", _sysdata(switch, {"key": "value"})
+    yield "netcons_torture: it still sends after toggling, churn, also of user data, and a flapping link", torture
     yield "netcons_resume: a device that vanishes and comes back", resume
+    if ground.version >= (7, 0):
+        yield "netcons_resume: a boot target by device name is back with the device, also after runs", resume_by_name
+        yield "netcons_resume: a boot target by MAC is back with the device, also after runs", resume_by_mac
     yield "netcons_over_bonding: a target on the bond sends, also when a port joins", over_bond
     yield "netcons_over_bonding: a port is refused with the bond's name, released it works", bond_port
     yield "netcons_over_bonding: a target whose device becomes a port stops, and the reason is told", enslaved
@@ -89,8 +96,11 @@ def by_name(ground: Ground) -> None:
 
 
 def by_mac(ground: Ground) -> None:
-    mac = ground.files.read(f"/sys/class/net/{NC0.name}/address").strip()
-    _cmdline(ground, BOOT.format(mac))
+    _cmdline(ground, BOOT.format(_mac(ground)))
+
+
+def _mac(ground: Ground) -> str:
+    return ground.files.read(f"/sys/class/net/{NC0.name}/address").strip()
 
 
 def overflow(ground: Ground) -> None:
@@ -150,24 +160,38 @@ def userdata(ground: Ground) -> None:
         must(text.endswith(f"{what}\n{lines}"), f"{what}: {text!r}")
 
 
-def _sysdata(switch: str) -> Check:
-    word = {"cpu_nr_enabled": "cpu", "taskname_enabled": "taskname", "release_enabled": "release"}.get(switch, "msgid")
+def _sysdata(switch: str, userdata: dict[str, str]) -> Check:
+    lines = "".join(f" {key}={value}\n" for key, value in userdata.items())
+    line = {
+        "cpu_nr_enabled": r" cpu=\d+\n",
+        "taskname_enabled": rf" taskname={re.escape(Path('/proc/self/comm').read_text(encoding='utf-8'))}",
+        "release_enabled": rf" release={re.escape(os.uname().release)}\n",
+        "msgid_enabled": r" msgid=(\d+)\n",
+    }[switch]
 
     def check(ground: Ground) -> None:
         ground.fresh()
-        target = {**LOG1, "userdata": {"key": "value"}}
-        must(f" {word}=" not in only(self_said(ground, {**target, switch: False})).text, "it is there before")
+        target = {**LOG1, "userdata": userdata}
+        ground.run({**target, switch: False})
+        _ends_with(ground, "before", lines)
         _planned, applied = ground.run({**target, switch: True})
         must(all(action.kind != "disable" for action in applied.actions), f"bounced: {applied.actions}")
-        text = only(ground.say("on")).text
-        must(f"\n key=value\n {word}=" in text, f"switched on: {text!r}")
-        must(f" {word}=" not in only(self_said(ground, {**target, switch: False})).text, "switched off, still there")
-
-    def self_said(ground: Ground, target: dict[str, Any]) -> Any:
-        ground.run(target)
-        return ground.say("said")
+        first, second = (_ends_with(ground, text, lines + line) for text in ("on", "still on"))
+        if switch == "msgid_enabled":
+            must(int(first[1]) < int(second[1]), f"message {first[1]} came before {second[1]}")
+        ground.run({**target, switch: False})
+        _ends_with(ground, "off", lines)
 
     return check
+
+
+def _ends_with(ground: Ground, said: str, pattern: str) -> re.Match[str]:
+    """Say something. What arrives must have exactly these lines after it."""
+    text = only(ground.say(said)).text
+    found = re.search(rf"-{said}\n{pattern}\Z", text)
+    must(found, f"{said}: {text!r} does not end with {pattern!r}")
+    assert found is not None
+    return found
 
 
 def torture(ground: Ground) -> None:
@@ -185,8 +209,10 @@ def torture(ground: Ground) -> None:
     try:
         host = ground.host()
         for number in range(8):
-            host.run({"targets": [LOG1, {"name": "log2", "remote_ip": NC1.receivers[0]}]})
-            host.run({"targets": [{**LOG1, "enabled": False}, {"name": "log2", "state": "absent"}]})
+            log1 = {**LOG1, **_changing_userdata(ground, number)}
+            host.run({"targets": [log1, {"name": "log2", "remote_ip": NC1.receivers[0]}]})
+            host.run({"targets": [{**LOG1, **_changing_userdata(ground, number + 1)}]})  # while it sends
+            host.run({"targets": [{**log1, "enabled": False}, {"name": "log2", "state": "absent"}]})
             if number % 2:
                 shell(f"ip link set {NC0.name} down")
                 ground.address(NC0, NC0.name)
@@ -195,8 +221,18 @@ def torture(ground: Ground) -> None:
         talker.join()
     trouble = shell("dmesg | grep -E 'BUG|WARNING:|Oops|refcount' || true")
     must(not trouble, f"the kernel says: {trouble}")
-    ground.run(LOG1)
-    only(ground.say("after"))
+    last = _changing_userdata(ground, 8)
+    ground.run({**LOG1, **last})
+    _message, *lines = only(ground.say("after")).text.splitlines()
+    wanted = [f" {key}={value}" for key, value in last.get("userdata", {}).items()]
+    must(sorted(lines) == sorted(wanted), f"other user data than the last: {lines}")
+
+
+def _changing_userdata(ground: Ground, number: int) -> dict[str, dict[str, str]]:
+    """The option ``userdata``, where the kernel has it: each time a key goes, one comes and one has another value."""
+    if not ground.offer.userdata_keys:
+        return {}
+    return {"userdata": {f"key{number}": "x" * 190, f"key{number + 1}": "y", "round": str(number)}}
 
 
 def resume(ground: Ground) -> None:
@@ -218,6 +254,40 @@ def resume(ground: Ground) -> None:
         must(not ground.state("log1").enabled, "it is back without anybody's doing")
     ground.run(target)
     only(ground.say("back"))
+
+
+def _resume_boot(ground: Ground, parameter: str) -> None:
+    """The device goes, and another one with its MAC address comes and gets its name, as udev would give it.
+
+    No trip to another network namespace and back: 7.3 then tries once, before it finds the device, and gives up.
+    """
+    mac = _mac(ground)
+    ground.fresh(parameter)
+    must(len(ground.say("at boot")) == 1, "the boot target does not send")
+    other = {"name": "log2", "remote_ip": NC1.receivers[0]}
+    ground.run(other)
+    ground.unplug[NC0.name]()
+    soon("the kernel switches the boot target off", lambda: not ground.state("cmdline0").enabled)
+    ground.run(other)
+    ground.run({**other, "remote_port": 6667})
+    must(not ground.state("cmdline0").enabled, "it is back before its device")
+    must(
+        [datagram.device for datagram in ground.say("away")] == [NC1.name],
+        "without the device not by the other one alone",
+    )
+    ground.unplug[NC0.name] = ground.wire.plug("kt0", heard_as=NC0.name)
+    shell(f"ip link set kt0 address {mac} && ip link set kt0 name {NC0.name}")
+    soon("the kernel resumes by itself, which the runs did not cancel", lambda: ground.state("cmdline0").enabled)
+    ground.address(NC0, NC0.name)
+    must({datagram.device for datagram in ground.say("back", 2)} == {NC0.name, NC1.name}, "not by both devices")
+
+
+def resume_by_name(ground: Ground) -> None:
+    _resume_boot(ground, BOOT.format(NC0.name))
+
+
+def resume_by_mac(ground: Ground) -> None:
+    _resume_boot(ground, BOOT.format(_mac(ground)))
 
 
 def _bonded(line: str) -> None:
@@ -244,8 +314,23 @@ def over_bond(ground: Ground) -> None:
         shell("ip link add kd0 type dummy && ip link set kd0 master kb0")
         must(ground.state("log1").enabled, "a further port stopped it")
         only(ground.say("with two ports"))
+        if ground.version >= (6, 12):
+            _no_veth_below(ground)
     finally:
         _unbonded(ground)
+
+
+def _no_veth_below(ground: Ground) -> None:
+    """A bond that a target sends by takes no veth as a port; the kernel's refusal does not harm the target."""
+    shell("modprobe veth && ip link add kv0 type veth peer name kv1")
+    try:
+        shell("! ip link set kv0 master kb0")
+        must(ground.state("log1").enabled, "the refused port stopped it")
+        only(ground.say("veth refused"))
+        ground.run({"name": "log1", "state": "absent"})
+        shell("ip link set kv0 master kb0")  # so it was the target
+    finally:
+        shell("ip link delete kv0")
 
 
 def bond_port(ground: Ground) -> None:

@@ -47,11 +47,11 @@ class Wire:
         self._lock = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def plug(self, name: str) -> Callable[[], None]:
-        """Make a tap device. Returns what unplugs it."""
+    def plug(self, name: str, *, heard_as: str = "") -> Callable[[], None]:
+        """Make a tap device; where it is going to be renamed, `heard_as` is its later name. Returns what unplugs it."""
         descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
-        self._devices[descriptor] = name
+        self._devices[descriptor] = heard_as or name
 
         def unplug() -> None:
             closed = threading.Event()

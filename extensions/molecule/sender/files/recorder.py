@@ -22,6 +22,9 @@ import time
 from pathlib import Path
 
 ANSWERS = 6669
+SO_RCVBUFFORCE = 33
+"""socket(7): beyond the kernel's limit. A kernel that starts to send its log from the beginning sends it in one go."""
+
 TICK = re.compile(rb"lab tick (\d+)")
 
 
@@ -30,7 +33,7 @@ class Port:
 
     def __init__(self, number: int, folder: Path) -> None:
         self.socket = listening(number)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
         self.file = open(folder / str(number), "ab", buffering=0)
         self.datagrams: list[tuple[bytes, str]] = []
         self.ticks: list[tuple[int, str]] = []
