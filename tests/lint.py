@@ -42,7 +42,8 @@ def _run_session(name: str) -> bool:
     reuse = "-R" if stamp.exists() else "-r"
     environment = clean_environment(CI="true", PIP_CONSTRAINT=str(CONSTRAINTS))
     started = time.monotonic()
-    status = run_logged([TOOLS / "nox", reuse, "--session", name], log=log, environment=environment)
+    # Long enough for a session that steps back for the machines of `make test`, and for others on this computer.
+    status = run_logged([TOOLS / "nox", reuse, "--session", name], log=log, environment=environment, timeout=1800)
     took = time.monotonic() - started
     print(f"    {name}: {'ok' if status == 0 else 'FAILED'} ({took:.1f} s)", flush=True)
     if status == 0:
