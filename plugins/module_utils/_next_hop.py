@@ -312,11 +312,13 @@ def _route(asked: _Asked, *, system: System) -> _Route:
 def _parse_route(route: JSONObject) -> _Route:
     via = route.get("via") or {}  # a gateway of the other family (RFC 5549): {"family": "inet6", "host": "fe80::1"}
     gateway = route.get("gateway") or via.get("host")
-    source = route.get("prefsrc")
+    source = None if route.get("prefsrc") is None else parse_ip(str(route["prefsrc"]))
+    if source is not None and source.is_loopback and route["dev"] != LOOPBACK:
+        source = None  # while every other address is tentative or not there yet, which lasts for seconds at a boot
     return _Route(
         kind=str(route.get("type") or "unicast"),
         dev_name=str(route["dev"]),
-        local_ip=None if source is None else normalize_ip(str(source)),
+        local_ip=None if source is None else ip_text(source),
         gateway=None if gateway is None else normalize_ip(str(gateway)),
     )
 

@@ -244,6 +244,22 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[Any], type[Exception], str]] 
     "blackhole, ipv6": ("2001:db8:b::1", {}, ["route blackhole 6"], NextHopError, "\\(Invalid argument\\)"),
     "unreachable, ipv6": ("2001:db8:c::1", {}, ["route unreachable 6"], NextHopError, "\\(No route to host\\)"),
     "prohibited, ipv6": ("2001:db8:d::1", {}, ["route prohibit 6"], NextHopError, "\\(Permission denied\\)"),
+    "its own address is tentative, ipv6": (
+        "2001:db8:0:3::10",
+        {},
+        [
+            (
+                ["-json", "-6", "route", "get", "2001:db8:0:3::10"],
+                '[{"dst":"2001:db8:0:3::10","gateway":"2001:db8:0:1::1","dev":"eth0","prefsrc":"::1"}]',
+            ),
+            (
+                ["-json", "-6", "addr", "show", "dev", "eth0"],
+                '[{"ifname":"eth0","addr_info":[{"family":"inet6","local":"2001:db8:0:1::11","tentative":true}]}]',
+            ),
+        ],
+        NextHopError,
+        "^eth0 has no IPv6 address to send to 2001:db8:0:3::10 from",
+    ),
     "receiver does not answer": (
         "192.0.2.99",
         {},
