@@ -23,7 +23,7 @@ CLONE_NEWNET = 0x40000000  # unshare(2)
 
 def checks() -> Iterator[tuple[str, Check]]:
     yield "network: a receiver on this very host is sent to over lo, by IPv6", loopback
-    yield "network: of several default routes the one with the lowest metric is taken", metrics
+    yield "network: of several routes, as wide as a default route, the one with the lowest metric is taken", metrics
     yield "network: policy routing by the source address is followed", policy
     yield "network: a device in a VRF is refused", vrf
     yield "network: in another network namespace, as after unshare --net, nothing is done", elsewhere

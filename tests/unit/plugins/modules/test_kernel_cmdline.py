@@ -72,7 +72,9 @@ def test_a_copy_is_kept_where_it_is_asked_for(ask):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        pytest.param({"parameters": [{"name": "a b"}]}, "a b", id="a name of two words"),
+        pytest.param(
+            {"parameters": [{"name": "a b"}]}, "'a b' is no name of a kernel parameter", id="a name of two words"
+        ),
         pytest.param(
             {"parameters": [{"name": "a"}], "boot_loader": "zipl"}, "there is no zipl on this host", id="none of those"
         ),
