@@ -62,11 +62,13 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "console_loglevel": int(output("cat", "/proc/sys/kernel/printk").split()[0]),
                 "multi_user": reached,
                 "root_mounted": kernel_times(r"EXT4-fs \(vda\): mounted filesystem")[0],
                 "journal": said,
                 "sending": sending(said),
                 "started": kernel_times("netconsole: network logging started"),
+                "panic_timeout": int(output("cat", "/proc/sys/kernel/panic")),
                 "targets": targets,
             }
         )
