@@ -78,7 +78,7 @@ options:
       - V(grub) is GRUB 2 of Debian and Ubuntu. V(grub_bls) is that of Fedora and RHEL, with entry files. V(grub_suse)
         is that of SUSE.
       - V(systemd-boot) is systemd-boot with entry files, V(uki) are unified kernel images made by kernel-install
-        and ukify.
+        (with ukify, or another generator) or by mkinitcpio.
       - V(extlinux) is a configuration file of EXTLINUX or U-Boot written by hand, V(u-boot-menu) one made by
         C(u-boot-update).
       - V(raspberry-pi) is C(cmdline.txt). V(rpm-ostree) is a running image-based host, V(bootc) an image that is being

@@ -78,6 +78,16 @@ class Host:
             raise HostError(f"{folder} cannot be read: {_reason(error)}") from error
         return [f"{folder}/{name}" for name in sorted(names) if fnmatch.fnmatchcase(name, pattern) and name[0] != "."]
 
+    def find(self, folder: str, pattern: str) -> list[str]:
+        """The files below a folder whose names fit, hidden ones and links to files too; no folder is a link."""
+        top = self.real(folder)
+        return [
+            f"{folder}{path[len(top) :]}"
+            for place, _folders, names in os.walk(top)
+            for path in (os.path.join(place, name) for name in sorted(names) if fnmatch.fnmatchcase(name, pattern))
+            if os.path.isfile(path if self.is_running else self.real(f"{folder}{path[len(top) :]}"))
+        ]
+
     def program(self, name: str) -> str | None:
         """The path of a program, or None when it is not installed."""
         for folder in _PROGRAM_FOLDERS:

@@ -20,7 +20,7 @@ from .interface import FileChange, changed_line, file_change, latin
 FUTURE = "kernels installed later"
 FILE = "/etc/kernel/cmdline"
 MADE = "/etc/kernel/cmdline.made-by-fleet-netconsole"  # holds the line that FILE was made from
-_FALLBACK = "/usr/lib/kernel/cmdline"
+FALLBACK = "/usr/lib/kernel/cmdline"
 _RUNNING = "/proc/cmdline"
 _ROW = re.compile(r"[^\n]*\n|[^\n]+")
 _BLANKS = re.compile(r"[ \t\r\n]+")
@@ -55,21 +55,34 @@ def read_line(host: Host) -> str | None:
     """The text of /etc/kernel/cmdline as one line; None when kernel-install takes the running kernel's line."""
     content = host.read(FILE)
     if content is None:
-        content = host.read(_FALLBACK)
+        content = host.read(FALLBACK)
     return None if content is None else _one_line(latin(content))
 
 
 def changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
     """The file with the declared parameters. Lines that are comments, and the line ends, stay."""
     rows = _ROW.findall(text)
+    numbers = [number for number, row in enumerate(rows) if _BLANKS.sub("", row) and not _is_comment(row)]
+    if not numbers and not satisfied(parse(""), parameters):
+        numbers = [len(rows)]
+        rows.append("\n")
+    change_rows(rows, numbers, parameters, lambda rows: _one_line("".join(rows)))
+    return "".join(rows)
+
+
+def change_rows(
+    rows: list[str],
+    numbers: t.Sequence[int],
+    parameters: t.Sequence[Parameter],
+    line: t.Callable[[t.Sequence[str]], str],
+) -> None:
+    """Change rows of files so that the line that they make is as declared; line ends stay.
+
+    numbers: of the rows that parameters stand in; a new parameter goes into the last one of them.
+    """
     for parameter in parameters:
-        if satisfied(parse(_one_line("".join(rows))), [parameter]):
+        if satisfied(parse(line(rows)), [parameter]):
             continue
-        numbers = [number for number, row in enumerate(rows) if _BLANKS.sub("", row) and not _is_comment(row)] or [
-            len(rows)
-        ]
-        if numbers[0] == len(rows):
-            rows.append("\n")
         elsewhere = Parameter(parameter.name, None if parameter.present else parameter.value, present=False)
         for number in numbers:
             last = number == numbers[-1]
@@ -77,7 +90,6 @@ def changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
                 row = rows[number]
                 body = row.rstrip("\r\n")
                 rows[number] = changed_line(body, [parameter if last else elsewhere]) + row[len(body) :]
-    return "".join(rows)
 
 
 def change_line(
@@ -112,7 +124,7 @@ def change_line(
     if not keep and made_from is not None and new != text and _one_line(new) == _one_line(latin(made_from)):
         files = (FileChange(FILE, content, None), FileChange(MADE, made_from, None))
         note = "a kernel that is installed before the next reboot takes over the running kernel's parameters"
-        return Future(None, files, (note,)) if host.read(_FALLBACK) is None else Future(_one_line(new), files)
+        return Future(None, files, (note,)) if host.read(FALLBACK) is None else Future(_one_line(new), files)
     return Future(_one_line(new), file_change(FILE, content, new))
 
 

@@ -6,22 +6,33 @@
 
 from __future__ import annotations
 
-# systemd-stub takes the section .cmdline. kernel-install with layout=uki makes the image anew through ukify
-# (60-ukify.install), from /etc/kernel/cmdline.
+# systemd-stub takes the section .cmdline. kernel-install with layout=uki makes an image anew: through ukify
+# (60-ukify.install) from /etc/kernel/cmdline, or through mkinitcpio from that one's files. A preset of mkinitcpio makes
+# it without kernel-install.
 import re
 import typing as t
+from dataclasses import dataclass
 
 from .._command_line import Parameter, parse, satisfied
-from . import esp, kernel_install
+from . import esp, kernel_install, mkinitcpio
 from .interface import BootLoader, BootLoaderError, Command, Entry, Plan, changed_line, latin
 from .pe import PeError, section
 
-_LAYOUT = re.compile(r"(?m)^[ \t]*layout=[\"']?(\w+)")
+_SETTING = r"(?m)^[ \t]*{}=[\"']?(\w+)"
 _INSTALL_CONF = ("/etc/kernel/install.conf", "/run/kernel/install.conf", "/usr/lib/kernel/install.conf")
-_MKINITCPIO_FOLDER = "/etc/cmdline.d"
+_GENERATORS = {"ukify": "systemd-ukify", "mkinitcpio": "mkinitcpio", "dracut": "dracut"}  # programs and their packages
 _MODULES = ("/usr/lib/modules", "/lib/modules")
 _MACHINE_ID = re.compile(r" systemd\.machine_id=[0-9a-f]+$")
 _TRIES = re.compile(r"(\+[0-9]+(-[0-9]+)?)?\.efi$")
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One image; source: where mkinitcpio takes its line from, None where it comes from /etc/kernel/cmdline alone."""
+
+    entry: Entry
+    source: mkinitcpio.Source | None
+    preset: mkinitcpio.Preset | None
 
 
 class UnifiedKernelImage(BootLoader):
@@ -35,27 +46,63 @@ class UnifiedKernelImage(BootLoader):
         return f"{found[0]} exists" if found else None
 
     def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
-        """Each image's section .cmdline, and the line of a kernel that is installed later."""
-        entries = tuple(Entry(path, self._line(path)) for path in esp.images(self.host))
-        future = kernel_install.read_line(self.host)
-        return entries if future is None else (*entries, Entry(kernel_install.FUTURE, future))
+        """Each image's section .cmdline, and the lines of kernels that are installed later."""
+        images = self._images()
+        files = mkinitcpio.Files(self.host)
+        entries = [image.entry for image in images]
+        for source in _sources(images):
+            entries += _future(source, kernel_install.read_line(self.host) if source is None else files.line(source))
+        return tuple(entries)
 
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
-        """Change /etc/kernel/cmdline, and make each image anew that does not have the parameters."""
+        """Change the files that the lines come from, and make each image anew that does not have the parameters."""
         kernel_install.check(parameters, echo=False)
-        images = [entry for entry in self.read() if entry.id != kernel_install.FUTURE]
-        wrong = [entry for entry in images if not satisfied(parse(entry.line), parameters)]
-        template = images[0].line if images else ""
+        images = self._images()
+        wrong = [image for image in images if not satisfied(parse(image.entry.line), parameters)]
+        commands = tuple(dict.fromkeys(self._command(image) for image in wrong))
+        after = {image.entry.id: image.entry for image in images}
+        futures: list[Entry] = []
+        notes: tuple[str, ...] = ()
+        files = mkinitcpio.Files(self.host)
+        for source in _sources(images):
+            its_images = [image for image in images if image.source == source]
+            made = [
+                image for image in its_images if image in wrong or (image.preset and image.preset.command in commands)
+            ]
+            if source is None:
+                future, entries = self._from_kernel_install(its_images, made, parameters)
+                files.take(future.files)
+                line, notes = future.line, future.notes
+            else:
+                files.change(source, parameters, needed=bool(made))
+                line = files.line(source)
+                entries = [Entry(image.entry.id, line or "") for image in made]
+            after.update({entry.id: entry for entry in entries})
+            futures += _future(source, line)
+        generated = {path.rsplit("/", 1)[0] for path in esp.images(self.host)} if commands else set()
+        for image in wrong:
+            generated.update(image.preset.also_made if image.preset else ())
+        return Plan(files.changes(), commands, tuple(sorted(generated)), (*after.values(), *futures), notes)
+
+    def _from_kernel_install(
+        self, images: t.Sequence[_Image], made: t.Sequence[_Image], parameters: t.Sequence[Parameter]
+    ) -> tuple[kernel_install.Future, list[Entry]]:
         old = kernel_install.read_line(self.host)
+        template = images[0].entry.line
         # The images are made from the file, so that it cannot go while one has to be made.
         future = kernel_install.change_line(
-            self.host, parameters, template=template, needed=bool(wrong), keep=bool(wrong)
+            self.host, parameters, template=template, needed=bool(made), keep=bool(made)
         )
-        after = [self._expected(entry, parameters, template if old is None else old, wrong) for entry in images]
-        after += [] if future.line is None else [Entry(kernel_install.FUTURE, future.line)]
-        commands = tuple(self._command(entry.id) for entry in wrong)
-        folders = tuple(sorted({path.rsplit("/", 1)[0] for path in esp.images(self.host)})) if commands else ()
-        return Plan(future.files, commands, folders, tuple(after), future.notes)
+        return future, [self._expected(image.entry, parameters, template if old is None else old) for image in made]
+
+    def _images(self) -> list[_Image]:
+        presets = mkinitcpio.presets(self.host)
+        default = mkinitcpio.DEFAULT if self._setting("uki_generator") == "mkinitcpio" else None
+        images = []
+        for path in esp.images(self.host):
+            preset = presets.get(self.host.real(path))
+            images.append(_Image(Entry(path, self._line(path)), preset.source if preset else default, preset))
+        return images
 
     def _line(self, path: str) -> str:
         try:
@@ -68,12 +115,8 @@ class UnifiedKernelImage(BootLoader):
             )
         return latin(content).rstrip("\0\n ").lstrip(" ")
 
-    def _expected(
-        self, entry: Entry, parameters: t.Sequence[Parameter], made_from: str, wrong: t.Sequence[Entry]
-    ) -> Entry:
+    def _expected(self, entry: Entry, parameters: t.Sequence[Parameter], made_from: str) -> Entry:
         """Exact where the image was made from the very line that it will be made from again."""
-        if entry not in wrong:
-            return entry
         line, suffix = entry.line, ""
         # 60-ukify.install puts it behind the line that it reads.
         added = _MACHINE_ID.search(line)
@@ -82,31 +125,34 @@ class UnifiedKernelImage(BootLoader):
         same = [word.text for word in parse(line).words] == [word.text for word in parse(made_from).words]
         return Entry(entry.id, changed_line(line, parameters) + suffix, exact=same)
 
-    def _command(self, path: str) -> Command:
-        """kernel-install for the kernel of one image. Raises BootLoaderError when it would not make that image."""
-        layouts = [
-            found.group(1)
-            for conf in _INSTALL_CONF
-            for found in [_LAYOUT.search(latin(self.host.read(conf) or b""))]
-            if found
-        ]
-        if layouts[:1] != ["uki"]:
-            parts = self.host.glob(_MKINITCPIO_FOLDER, "*.conf")
-            if parts:
-                raise BootLoaderError(
-                    f"{path} has its command line from {', '.join(parts)}, as mkinitcpio does it: this is not "
-                    f"supported; change it there and run mkinitcpio, or set layout=uki in {_INSTALL_CONF[0]} to "
-                    "have kernel-install make the images"
-                )
+    def _command(self, image: _Image) -> Command:
+        """What makes an image anew. Raises BootLoaderError when nothing would."""
+        path = image.entry.id
+        if image.preset is not None:
+            programs = {"mkinitcpio": "mkinitcpio"}
+        elif self._setting("layout") == "uki":
+            generator = self._setting("uki_generator") or "ukify"
+            programs = {"kernel-install": "systemd", generator: _GENERATORS.get(generator, generator)}
+        else:
             raise BootLoaderError(
-                f"{path} is a unified kernel image, and kernel-install is not set to make them: set layout=uki in "
-                f"{_INSTALL_CONF[0]}"
+                f"{path} is a unified kernel image, and nothing is known to make it: set layout=uki in "
+                f"{_INSTALL_CONF[0]} for kernel-install, or name it in a preset of mkinitcpio in {mkinitcpio.PRESETS}"
             )
-        for program, package in (("kernel-install", "systemd"), ("ukify", "systemd-ukify")):
+        for program, package in programs.items():
             if self.host.program(program) is None and not self.host.exists(f"/usr/lib/systemd/{program}"):
                 raise BootLoaderError(f"{program} is missing, which makes {path}: install the package {package}")
+        if image.preset is not None:
+            return image.preset.command
         version, kernel = self._kernel_of(path)
         return Command((self.host.program("kernel-install") or "kernel-install", "add", version, kernel), "systemd")
+
+    def _setting(self, name: str) -> str:
+        """A setting of kernel-install, empty where there is none."""
+        for path in _INSTALL_CONF:
+            found = re.search(_SETTING.format(name), latin(self.host.read(path) or b""))
+            if found:
+                return found.group(1)
+        return ""
 
     def _kernel_of(self, path: str) -> tuple[str, str]:
         stem = _TRIES.sub("", path)
@@ -120,3 +166,14 @@ class UnifiedKernelImage(BootLoader):
             f"the kernel that {path} was made from is not found below /usr/lib/modules and /boot: remove the image, or "
             "install that kernel again"
         )
+
+
+def _sources(images: t.Sequence[_Image]) -> list[mkinitcpio.Source | None]:
+    """Each source once: a file that a preset names before the files that all lines come from."""
+    sources = dict.fromkeys(image.source for image in images)
+    return sorted(sources, key=lambda source: (source is not None, source == mkinitcpio.DEFAULT))
+
+
+def _future(source: mkinitcpio.Source | None, line: str | None) -> list[Entry]:
+    name = kernel_install.FUTURE if source is None else f"{kernel_install.FUTURE}, from {source}"
+    return [] if line is None else [Entry(name, line)]

@@ -141,6 +141,37 @@ def kernel_install(host, argv):
     host.put(f"/boot/efi/EFI/Linux/token-{version}.efi", uki(f" {line}"))
 
 
+def mkinitcpio(host, argv):
+    """mkinitcpio 41 (process_preset, build_uki) for one preset; recorded_boot_files.MKINITCPIO has what it answered."""
+    _program, option, name = argv
+    assert option == "-p"
+    preset = host.text(f"/etc/mkinitcpio.d/{name}.preset")
+    for image in re.findall(r"(?m)^(\w+)_uki=", preset):
+        (path,) = re.findall(rf'(?m)^{image}_uki="(.*)"', preset)
+        options = re.findall(rf'(?m)^{image}_options="(?:.* )?--cmdline ([^"\s]+)', preset)
+        host.put(path, uki(line_of_mkinitcpio(host, *options)))
+    for path in re.findall(r'(?m)^\w+_image="(.*)"', preset):
+        host.put(path, "an initramfs")
+
+
+def line_of_mkinitcpio(host, cmdline=""):
+    """The section .cmdline of build_uki."""
+    files, folder = [], "/etc/cmdline.d"
+    if cmdline and host.is_folder(cmdline):
+        folder = cmdline
+    elif cmdline:
+        files, folder = [cmdline], ""
+    else:
+        files = [path for path in ("/etc/kernel/cmdline", "/usr/lib/kernel/cmdline") if host.exists(path)][:1]
+    if folder and host.is_folder(folder):
+        script = "find \"$1\" -xtype f -name '*.conf' | LC_ALL=C.UTF-8 sort -Vu"
+        found = host.shell(["sh", "-c", script, "sh", f"{folder}/"]).stdout.split("\n")[:-1]
+        files += [path[len(host.root) :] for path in found]
+    assert files, "the running kernel's line"
+    script = "grep -ha -- '^[^#]' \"$@\" | tr -s '\\n' ' '"
+    return host.shell(["sh", "-c", script, "sh", *files]).stdout + "\n\0"
+
+
 def uki(line):
     """The smallest PE file with the sections .osrel and .cmdline."""
     sections = [(b".osrel", b"ID=debian\n"), (b".cmdline", line.encode("latin-1"))]
@@ -193,6 +224,23 @@ def uki_machine(root):
     for kernel in KERNELS:
         host.put(f"/usr/lib/modules/{kernel}/vmlinuz", "")
         kernel_install(host, ["kernel-install", "add", kernel, ""])
+    return host
+
+
+def mkinitcpio_machine(root):
+    """Arch Linux: the two images of a preset; one has a line of its own, the other's is in a file and drop-ins."""
+    host = FakeBootHost(root, {"mkinitcpio": mkinitcpio})
+    host.put("/etc/kernel/cmdline", "# the root file system\nroot=/dev/vda2 ro\n")
+    host.put("/etc/kernel/fallback", "root=/dev/vda2 ro quiet single\n")
+    host.put("/etc/cmdline.d/console.conf", "quiet\n")
+    host.put(
+        "/etc/mkinitcpio.d/linux.preset",
+        "ALL_kver=\"/boot/vmlinuz-linux\"\nPRESETS=('default' 'fallback')\n#default_image=\"/boot/no.img\"\n"
+        'default_uki="/boot/efi/EFI/Linux/arch-linux.efi"\ndefault_image="/boot/initramfs-linux.img"\n'
+        'fallback_uki="/boot/efi/EFI/Linux/arch-linux-fallback.efi"\n'
+        'fallback_options="-S autodetect --cmdline /etc/kernel/fallback"\n',
+    )
+    mkinitcpio(host, ["mkinitcpio", "-p", "linux"])
     return host
 
 
@@ -319,6 +367,7 @@ MACHINES = {
     "grub_suse": suse_machine,
     "systemd-boot": systemd_boot_machine,
     "uki": uki_machine,
+    "uki of mkinitcpio": mkinitcpio_machine,
     "u-boot-menu": u_boot_machine,
     "extlinux": extlinux_machine,
     "raspberry-pi": raspberry_pi_machine,

@@ -120,3 +120,48 @@ GRUBBY_LOSES = {
         f'options {GRUBBY_LINE} $tuned_params "dyndbg=file drivers/net/* +p; module x +p" bare-word console=hvc0'
     ),
 }
+
+# mkinitcpio 41: the functions want_file, uki_init, uki_add_section, uki_assemble and build_uki of archlinux/mkinitcpio,
+# commit fc8137c, run by bash 5.2 with GNU coreutils 9.1 and a ukify that keeps what it is given as --cmdline=@FILE:
+# files below /etc, mkinitcpio's --cmdline, and the section .cmdline.
+MKINITCPIO: tuple[tuple[dict[str, str], str, str], ...] = (
+    (
+        {
+            "kernel/cmdline": "root=/dev/vda2 ro\n# quiet\nrw\n",
+            "cmdline.d/10.conf": "  a=1  b\n\n #c\n",
+            "cmdline.d/9.conf": "x",
+            "cmdline.d/sub/1.conf": "sub=1\n",
+            "cmdline.d/readme": "no\n",
+            "cmdline.d/.h.conf": "hidden=1\n",
+        },
+        "",
+        "root=/dev/vda2 ro rw hidden=1 x a=1 b #c sub=1 \n\0",
+    ),
+    (
+        {
+            "cmdline.d/a.conf": "root=/dev/vda2\n",
+            "cmdline.d/a.b.conf": "b\n",
+            "cmdline.d/a~.conf": "c\n",
+            "cmdline.d/A.conf": "d\n",
+            "cmdline.d/a-1.conf": "e\n",
+            "cmdline.d/a10.conf": "f\n",
+            "cmdline.d/a9.conf": "g\n",
+            "cmdline.d/a_.conf": "h\n",
+        },
+        "",
+        "d c b root=/dev/vda2 g f e h \n\0",
+    ),
+    (
+        {"kernel/cmdline": "ro\n", "cmdline.d/a.conf": 'q="a  b"\ttab\n'},
+        "/etc/cmdline.d",
+        'q="a b"\ttab \n\0',
+    ),
+    ({"kernel/cmdline": "ro\nquiet\n", "cmdline.d/a.conf": "no\n"}, "/etc/kernel/cmdline", "ro quiet \n\0"),
+    (
+        {"cmdline.d/a.conf": 'x="a;b  c" d=a\\b\\n e=$x f=%s\n'},
+        "",
+        'x="a;b c" d=a\\b\\n e=$x f=%s \n\0',
+    ),
+    ({"kernel/cmdline": "# only\n", "cmdline.d/a.conf": "ro"}, "", "ro \n\0"),
+)
+# The same with /etc/cmdline.d/a1.conf and a01.conf: only one of them was taken.

@@ -27,6 +27,7 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_b
     MACHINES,
     FakeBootHost,
     RunningBootHost,
+    line_of_mkinitcpio,
     rpm_ostree,
     uki,
     update_grub,
@@ -169,7 +170,11 @@ def test_a_copy_that_cannot_be_made_leaves_everything_as_it_was(tmp_path, monkey
 # --- failures: everything as it was before ----------------------------------------------------------------------------
 
 
-GENERATED = [name for name in MACHINES if name in ("grub", "grub_suse", "uki", "u-boot-menu", "zipl", "rpm-ostree")]
+GENERATED = [
+    name
+    for name in MACHINES
+    if name in ("grub", "grub_suse", "uki", "uki of mkinitcpio", "u-boot-menu", "zipl", "rpm-ostree")
+]
 
 
 LEFT_HALF_DONE = (
@@ -451,6 +456,7 @@ ENTRY = f"/boot/loader/entries/id-{KERNELS[0]}.conf"
 GRUBENV = "/boot/grub2/grubenv"
 ESP = "/boot/efi"
 IMAGE = f"{ESP}/EFI/Linux/token-{KERNELS[0]}.efi"
+PRESET = "/etc/mkinitcpio.d/linux.preset"
 WRONG = [
     ("grub", None, Parameter("a", "x\\y"), "no quoting gets this value through GRUB"),
     ("grub", None, Parameter("a", "x'y"), "no quoting gets this value through GRUB"),
@@ -489,15 +495,38 @@ WRONG = [
     ("uki", _put(IMAGE, bytes(512)), A, "no PE file"),
     ("uki", _put("/etc/kernel/install.conf", "layout=bls\n"), A, "set layout=uki"),
     ("uki", _put("/etc/kernel/install.conf", ""), A, "set layout=uki"),
-    (
-        "uki",
-        lambda host: [
-            _put(*file)(host) for file in (("/etc/kernel/install.conf", ""), ("/etc/cmdline.d/1.conf", "ro"))
-        ],
-        A,
-        "command line from /etc/cmdline.d/1.conf",
-    ),
+    ("uki", _put("/etc/kernel/install.conf", "layout=uki\nuki_generator=dracut\n"), A, "dracut is missing"),
+    ("uki", _put("/etc/kernel/install.conf", "layout=uki\nuki_generator=mkinitcpio\n"), A, "mkinitcpio is missing"),
     ("uki", _put(f"{ESP}/EFI/Linux/arch-linux.efi", uki("ro")), A, "kernel that .* was made from is not found"),
+    ("uki of mkinitcpio", None, Parameter("a", "x  y"), "two blanks in a row"),
+    ("uki of mkinitcpio", lambda host: host.remove("/usr/sbin/mkinitcpio"), A, "mkinitcpio is missing, which makes"),
+    (
+        "uki of mkinitcpio",
+        lambda host: host.remove(PRESET),
+        A,
+        "name it in a preset of mkinitcpio in /etc/mkinitcpio.d",
+    ),
+    (
+        "uki of mkinitcpio",
+        _edit(PRESET, "arch-linux.efi", "$x.efi"),
+        A,
+        f"{PRESET} cannot be read: .* filled in by the",
+    ),
+    ("uki of mkinitcpio", _edit(PRESET, "'default'", "'default"), A, f"{PRESET} cannot be read: No closing quotation"),
+    ("uki of mkinitcpio", lambda host: host.remove("/etc/kernel/fallback"), A, "line of .* into /etc/kernel/fallback"),
+    (
+        "uki of mkinitcpio",
+        lambda host: [host.remove(path) for path in ("/etc/kernel/cmdline", "/etc/cmdline.d/console.conf")],
+        A,
+        "no file has the line .* into /etc/kernel/cmdline first",
+    ),
+    (
+        "uki of mkinitcpio",
+        lambda host: [_put(f"/etc/cmdline.d/x{number}.conf", "b")(host) for number in ("1", "01")],
+        A,
+        "takes only one of /etc/cmdline.d/x0?1.conf and",
+    ),
+    ("uki of mkinitcpio", _put("/etc/cmdline.d/x.conf", 'b="x\n'), A, "never closed"),
     ("u-boot-menu", None, Parameter("a", "x\\y"), "cannot write a backslash"),
     ("u-boot-menu", _put("/etc/default/u-boot", "U_BOOT_UPDATE=false\n"), A, "u-boot-update is switched off"),
     ("u-boot-menu", _put("/etc/default/u-boot", 'U_BOOT_PARAMETERS="a\n'), A, "cannot be read by the shell"),
@@ -677,6 +706,79 @@ def test_grub_drop_ins_of_others_may_come_later(tmp_path):
         assert foretold.after[0].line == f"root=UUID=1234 ro {words} last=1 quiet"
         assert lines(run(machine, parameters, check_mode=False)) == lines(foretold)
     run(machine, [Parameter("a", present=False), Parameter("b", present=False)], check_mode=False)
+    assert host.tree() == before
+
+
+def test_mkinitcpio_gets_new_parameters_by_a_file_of_their_own(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    before = machine.host.tree("etc")
+    outcome = run(machine, [A, Parameter("quiet", present=False)], check_mode=False)
+    assert [entry.line for entry in outcome.after] == [
+        "root=/dev/vda2 ro single a=1",
+        "root=/dev/vda2 ro a=1",
+        "root=/dev/vda2 ro single a=1",
+        "root=/dev/vda2 ro a=1",
+    ]
+    assert [entry.id.partition(", from ")[2] for entry in outcome.after[2:]] == [
+        "/etc/kernel/fallback",
+        "/etc/kernel/cmdline, /usr/lib/kernel/cmdline, /etc/cmdline.d/*.conf",
+    ]
+    assert machine.host.commands == [["/usr/sbin/mkinitcpio", "-p", "linux"]]
+    after = machine.host.tree("etc")
+    own = "etc/cmdline.d/zz-fleet-netconsole.conf"
+    assert after.pop(own).decode().splitlines()[1:] == ["a=1"]
+    assert after["etc/kernel/cmdline"] == before["etc/kernel/cmdline"]
+    assert after["etc/cmdline.d/console.conf"] == b"\n"
+    run(machine, [Parameter("a", present=False)], check_mode=False)
+    assert machine.host.read(f"/{own}") is None
+
+
+def test_mkinitcpio_takes_an_empty_file(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    machine.host.put("/etc/kernel/fallback", "# nothing yet\n")
+    run(machine, [A], check_mode=False)
+    assert machine.host.read("/etc/kernel/fallback") == b"# nothing yet\na=1\n"
+
+
+def test_images_that_are_right_need_no_file_of_mkinitcpio(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    run(machine, [A], check_mode=False)
+    for path in machine.host.tree("etc/cmdline.d"):
+        machine.host.remove(f"/{path}")
+    machine.host.remove("/etc/kernel/cmdline")
+    assert not run(machine, [A], check_mode=True).changed
+
+
+def test_other_images_that_mkinitcpio_makes_come_back_when_it_fails(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    before = machine.host.tree()
+
+    def fail(host, argv):
+        host.put("/boot/initramfs-linux.img", "half of the fi")
+        return 1, "", "no"
+
+    machine.host.programs["mkinitcpio"] = fail
+    with pytest.raises(BootLoaderError, match=r"'/usr/sbin/mkinitcpio -p linux' failed .* Everything is as it was"):
+        run(machine, [A], check_mode=False)
+    assert machine.host.tree() == before
+
+
+def test_kernel_install_has_mkinitcpio_make_the_images(tmp_path):
+    machine = machine_of("uki", tmp_path)
+    host = machine.host
+    host.put("/etc/kernel/install.conf", "layout=uki\nuki_generator=mkinitcpio\n")
+    host.put("/etc/cmdline.d/1.conf", "b=2\n")
+    host.put("/usr/sbin/mkinitcpio", "", mode=0o755)
+    for kernel in KERNELS:
+        host.put(f"{ESP}/EFI/Linux/token-{kernel}.efi", uki(line_of_mkinitcpio(host)))
+    host.programs["kernel-install"] = lambda host, argv: host.put(
+        f"{ESP}/EFI/Linux/token-{argv[2]}.efi", uki(line_of_mkinitcpio(host))
+    )
+    before = host.tree()
+    outcome = run(machine, [A], check_mode=False)
+    assert [entry.line for entry in outcome.after] == ["root=/dev/vda2 ro quiet b=2 a=1"] * 3
+    assert [argv[1] for argv in host.commands] == ["add", "add"]
+    run(machine, [Parameter("a", present=False)], check_mode=False)
     assert host.tree() == before
 
 

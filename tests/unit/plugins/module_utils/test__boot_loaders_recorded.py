@@ -7,14 +7,21 @@
 from __future__ import annotations
 
 import os
+import random
+import subprocess
 
 import pytest
 
+from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders import mkinitcpio
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.registry import choose
 from ansible_collections.fleet.netconsole.plugins.module_utils._boot_loaders.transaction import run
 from ansible_collections.fleet.netconsole.plugins.module_utils._command_line import Parameter, parse, satisfied
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils import recorded_boot_files as recorded
-from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_boot_host import FakeBootHost, rpm_ostree
+from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_boot_host import (
+    FakeBootHost,
+    line_of_mkinitcpio,
+    rpm_ostree,
+)
 
 ENTRY = "/boot/loader/entries/0123456789abcdef0123456789abcdef-1.conf"
 PARAMETERS = tuple(Parameter(name, value, unique=unique) for name, value, unique in recorded.GRUBBY_PARAMETERS)
@@ -149,3 +156,26 @@ def test_what_grubby_loses_is_put_back(option, tmp_path):
     assert not satisfied(parse(entry.line), PARAMETERS)
     run(loader, PARAMETERS, check_mode=False)
     assert all(satisfied(parse(entry.line), PARAMETERS) for entry in loader.read())
+
+
+@pytest.mark.parametrize(("files", "cmdline", "line"), recorded.MKINITCPIO)
+def test_a_line_is_read_as_mkinitcpio_does(files, cmdline, line, tmp_path):
+    host = FakeBootHost(tmp_path)
+    for path, content in files.items():
+        host.put(f"/etc/{path}", content)
+    source = mkinitcpio.DEFAULT
+    if cmdline:
+        source = mkinitcpio.Source((), cmdline) if host.is_folder(cmdline) else mkinitcpio.Source((cmdline,))
+    assert mkinitcpio.Files(host).line(source) == line.rstrip("\n\0").strip(" ")
+    assert line_of_mkinitcpio(host, *([cmdline] if cmdline else [])) == line, "the imitation"
+
+
+@pytest.mark.once
+def test_files_come_in_the_order_of_sort():
+    letters = random.Random(7)
+    names = {"".join(letters.choices("a0Z1~.-_9/b", k=letters.randint(1, 7))) for _number in range(2000)}
+    paths = [f"/etc/cmdline.d/{name}.conf" for name in sorted(names)]
+    done = subprocess.run(
+        ["sort", "-Vs"], input="\n".join(paths), capture_output=True, text=True, env={"LC_ALL": "C.UTF-8"}, check=True
+    )
+    assert sorted(paths, key=mkinitcpio.version_order) == done.stdout.split("\n")[:-1]
