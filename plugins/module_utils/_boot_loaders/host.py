@@ -79,7 +79,9 @@ class Host:
         return [f"{folder}/{name}" for name in sorted(names) if fnmatch.fnmatchcase(name, pattern) and name[0] != "."]
 
     def find(self, folder: str, pattern: str) -> list[str]:
-        """The files below a folder whose names fit, hidden ones and links to files too; no folder is a link."""
+        """The files below a folder whose names fit, hidden ones and linked ones, too; no linked folder is entered."""
+        if self.is_link(folder):
+            return []
         top = self.real(folder)
         return [
             f"{folder}{path[len(top) :]}"
@@ -87,6 +89,11 @@ class Host:
             for path in (os.path.join(place, name) for name in sorted(names) if fnmatch.fnmatchcase(name, pattern))
             if os.path.isfile(path if self.is_running else self.real(f"{folder}{path[len(top) :]}"))
         ]
+
+    def is_link(self, path: str) -> bool:
+        """Whether there is a symbolic link."""
+        folder, name = os.path.split(path.rstrip("/"))
+        return os.path.islink(os.path.join(self.real(folder), name))
 
     def program(self, name: str) -> str | None:
         """The path of a program, or None when it is not installed."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from .._command_line import CommandLineError, Parameter, parse, satisfied
 from .host import Host
-from .interface import FileChange, changed_line, file_change, latin
+from .interface import BootLoaderError, FileChange, changed_line, file_change, latin
 
 FUTURE = "kernels installed later"
 FILE = "/etc/kernel/cmdline"
@@ -64,10 +64,17 @@ def changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
     rows = _ROW.findall(text)
     numbers = [number for number, row in enumerate(rows) if _BLANKS.sub("", row) and not _is_comment(row)]
     if not numbers and not satisfied(parse(""), parameters):
-        numbers = [len(rows)]
-        rows.append("\n")
-    change_rows(rows, numbers, parameters, lambda rows: _one_line("".join(rows)))
+        numbers = [add_row(rows)]
+    change_rows(rows, numbers, parameters, lambda rows: _one_line("".join(rows)), place=FILE)
     return "".join(rows)
+
+
+def add_row(rows: list[str]) -> int:
+    """Put an empty row behind the others: its number."""
+    if rows and not rows[-1].endswith("\n"):
+        rows[-1] += "\n"
+    rows.append("\n")
+    return len(rows) - 1
 
 
 def change_rows(
@@ -75,21 +82,46 @@ def change_rows(
     numbers: t.Sequence[int],
     parameters: t.Sequence[Parameter],
     line: t.Callable[[t.Sequence[str]], str],
+    *,
+    place: str,
 ) -> None:
-    """Change rows of files so that the line that they make is as declared; line ends stay.
+    """Change rows so that the line that they make is as declared; line ends stay.
 
-    numbers: of the rows that parameters stand in; a new parameter goes into the last one of them.
+    numbers: of the rows that parameters stand in. A value is changed where it stands; a new parameter goes into the
+    last row, or into the one with "--". Raises CommandLineError; BootLoaderError where a row cannot be changed alone.
     """
+    wanted = changed_line(line(rows), parameters)
     for parameter in parameters:
         if satisfied(parse(line(rows)), [parameter]):
             continue
         elsewhere = Parameter(parameter.name, None if parameter.present else parameter.value, present=False)
+        chosen = _chosen(rows, numbers, parameter) if parameter.present else None
         for number in numbers:
-            last = number == numbers[-1]
-            if last or parameter.unique or not parameter.present:
+            if number == chosen or parameter.unique or not parameter.present:
                 row = rows[number]
                 body = row.rstrip("\r\n")
-                rows[number] = changed_line(body, [parameter if last else elsewhere]) + row[len(body) :]
+                rows[number] = changed_line(body, [parameter if number == chosen else elsewhere]) + row[len(body) :]
+    if _sorted_words(line(rows)) != _sorted_words(wanted):
+        raise BootLoaderError(
+            f"{place} cannot be changed line by line: a quoted value goes over several lines, or a word begins with "
+            f"'#'; make one line of it first: {line(rows)!r} would not be {wanted!r}"
+        )
+
+
+def _chosen(rows: t.Sequence[str], numbers: t.Sequence[int], parameter: Parameter) -> int:
+    lines = {number: parse(rows[number].rstrip("\r\n")) for number in numbers}
+    if parameter.unique:
+        same = [number for number, line in lines.items() if satisfied(line, [parameter])]
+        named = [number for number, line in lines.items() if any(word.key == parameter.key for word in line.words)]
+        if same or named:
+            return (same or named)[0]
+    ending = [number for number, line in lines.items() if line.rest.strip()]
+    return (ending or numbers)[0 if ending else -1]
+
+
+def _sorted_words(line: str) -> list[str]:
+    parsed = parse(line)
+    return sorted([*(word.text for word in parsed.words), parsed.rest.strip()])
 
 
 def change_line(

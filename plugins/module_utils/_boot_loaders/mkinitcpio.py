@@ -11,21 +11,33 @@ from __future__ import annotations
 # and empty ones are left out, the others joined by blanks, and runs of blanks become one.
 import os
 import re
-import shlex
 import typing as t
 from dataclasses import dataclass
 
+from .._command import CommandError
 from .._command_line import Parameter, parse, satisfied
 from . import kernel_install
 from .host import Host
-from .interface import BootLoaderError, Command, FileChange, changed_line, latin
-from .shell import ShellError, assignments
+from .interface import BootLoaderError, Command, FileChange, latin, latin_output
 
 PRESETS = "/etc/mkinitcpio.d"
 _DROP_INS = "/etc/cmdline.d"
 _OWN = "zz-fleet-netconsole.conf"
 _HEADER = "# Kernel parameters that the Ansible module fleet.netconsole.kernel_cmdline was given. Change them there.\n"
-_ARRAY = r"(?ms)^[ \t]*{name}=\((.*?)\)"
+_MARK, _END = "\x01", "\x02"
+# What mkinitcpio's process_preset takes out of a preset, which is a file of bash: image, plain image, line, options.
+_READ_PRESET = """
+. "$1" >/dev/null || exit 1
+for variant in "${PRESETS[@]}"; do
+  image="${variant}_uki" plain="${variant}_image" cmdline="${variant}_cmdline" words=()
+  if [[ ! -v "$image" ]]; then image="${variant}_efi_image"; fi
+  declare -n options="${variant}_options"
+  if [[ "${options@a}" == *a* ]]; then words=("${options[@]}")
+  elif [[ -n "$options" ]]; then mapfile -d ' ' -t words < <(printf '%s' "$options"); fi
+  printf '%s\1' "${!image}" "${!plain}" "${!cmdline:-$ALL_cmdline}" "${words[@]}"
+  printf '\2'
+done
+"""
 _ROW = re.compile(r"[^\n]*\n|[^\n]+")
 _SUFFIXES = re.compile(rb"(?s)(.+?)(?:\.[A-Za-z~][A-Za-z0-9~]*)*\Z")
 _LETTER = re.compile(rb"[A-Za-z]")
@@ -35,7 +47,7 @@ _LETTER = re.compile(rb"[A-Za-z]")
 class Source:
     """Where a line comes from: the first of the files that exists, and behind it what is in the folder."""
 
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     folder: str | None = None
 
     def __str__(self) -> str:
@@ -44,34 +56,71 @@ class Source:
 
 
 DEFAULT = Source((kernel_install.FILE, kernel_install.FALLBACK), _DROP_INS)
+NO_LINE = Source()  # of a preset with --no-cmdline
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What makes one image: where its line comes from, the program, and which plain images that makes beside it."""
+    """What makes one image: where its line comes from, the program, and all files that this writes."""
 
+    image: str
     source: Source
     command: Command
-    also_made: tuple[str, ...]
+    made: tuple[str, ...]
 
 
-def presets(host: Host) -> dict[str, Preset]:
-    """What makes each unified kernel image, by the image's path for this process. Raises BootLoaderError."""
-    found = {}
+def presets(host: Host) -> tuple[list[Preset], list[str]]:
+    """What makes each unified kernel image, and why presets cannot be read, one sentence each."""
+    found: list[Preset] = []
+    problems = []
     for path in host.glob(PRESETS, "*.preset"):
-        text = latin(host.read(path) or b"")
-        name = path.rsplit("/", 1)[1][: -len(".preset")]
-        command = Command((host.program("mkinitcpio") or "mkinitcpio", "-p", name), "mkinitcpio")
         try:
-            variants = _array(text, "PRESETS")
-            plain = tuple(image for variant in variants for image in [_value(text, f"{variant}_image")] if image)
-            for variant in variants:
-                image = _value(text, f"{variant}_uki") or _value(text, f"{variant}_efi_image")
-                if image:
-                    found[host.real(image)] = Preset(_source(host, text, variant), command, plain)
-        except ValueError as error:
-            raise BootLoaderError(f"{path} cannot be read: {error}") from error
-    return found
+            found += _read_preset(host, path)
+        except BootLoaderError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def _read_preset(host: Host, path: str) -> list[Preset]:
+    try:
+        done = host.run(["bash", "-c", _READ_PRESET, "bash", path], package="bash")
+    except CommandError as error:
+        raise BootLoaderError(f"{path} cannot be read by the shell: {error}") from error
+    if done.returncode:
+        raise BootLoaderError(f"{path} cannot be read by the shell: {done.stderr.strip() or 'no reason given'}")
+    name = path.rsplit("/", 1)[1][: -len(".preset")]
+    command = Command((host.program("mkinitcpio") or "mkinitcpio", "-p", name), "mkinitcpio")
+    images: list[tuple[str, Source]] = []
+    made: list[str] = []
+    for variant in latin_output(done.stdout).split(_END)[:-1]:
+        image, plain, cmdline, *options = variant.split(_MARK)[:-1]
+        image = _option(options, "-U", "--uki") or image
+        plain = _option(options, "-g", "--generate") or plain
+        if image:
+            images.append((image, _source(host, cmdline, options)))
+        # mkinitcpio writes a plain image under another name first, and leaves that when it fails.
+        made += [path for path in (image, plain, plain and f"{plain}.tmp") if path]
+    return [Preset(image, source, command, tuple(made)) for image, source in images]
+
+
+def _option(options: t.Sequence[str], *names: str) -> str:
+    """The value of an option, the last one where it stands several times."""
+    value = ""
+    for number, option in enumerate(options):
+        if option in names:
+            value = options[number + 1] if number + 1 < len(options) else ""
+        elif option.startswith(tuple(f"{name}=" for name in names if name.startswith("--"))):
+            value = option.partition("=")[2]
+    return value
+
+
+def _source(host: Host, cmdline: str, options: t.Sequence[str]) -> Source:
+    if "--no-cmdline" in options:
+        return NO_LINE
+    path = _option(options, "--cmdline") or cmdline
+    if not path:
+        return DEFAULT
+    return Source((), path.rstrip("/")) if host.is_folder(path) else Source((path,))
 
 
 class Files:
@@ -79,19 +128,30 @@ class Files:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.before: dict[str, bytes | None] = {}
-        self.after: dict[str, str | None] = {}
+        self._names: dict[str, str] = {}  # the path of each file, by its path for this process
+        self._before: dict[str, bytes | None] = {}
+        self._after: dict[str, str | None] = {}
 
     def take(self, changes: t.Iterable[FileChange]) -> None:
         """Begin with changes that are planned already."""
         for change in changes:
-            self.before[change.path] = change.before
-            self.after[change.path] = None if change.after is None else latin(change.after)
+            self.text(change.path)
+            self._put(change.path, None if change.after is None else latin(change.after))
+
+    def text(self, path: str) -> str | None:
+        """A file as it will be; None where there will be none."""
+        key = self.host.real(path)
+        if key not in self._after:
+            content = None if self.host.is_folder(path) else self.host.read(path)
+            self._names[key] = path
+            self._before[key] = content
+            self._after[key] = None if content is None else latin(content)
+        return self._after[key]
 
     def line(self, source: Source) -> str | None:
         """The line that the next image gets; None where no file has it, and so the running kernel's is taken."""
         paths = self._paths(source)
-        return _line(row for path in paths for row in _ROW.findall(self._text(path) or "")) if paths else None
+        return _line(row for path in paths for row in _ROW.findall(self.text(path) or "")) if paths else None
 
     def change(self, source: Source, parameters: t.Sequence[Parameter], *, needed: bool) -> None:
         """Change the files for the declared parameters: new ones go into a file of their own in the folder.
@@ -106,50 +166,54 @@ class Files:
                     f"the running kernel into {source.files[0] if source.files else f'{source.folder}/00.conf'} first"
                 )
             return
-        line = self.line(source) or ""
-        if satisfied(parse(line), parameters):
+        if satisfied(parse(self.line(source) or ""), parameters):
             return
-        changed_line(line, parameters)  # whether it can be changed at all: a row alone does not show an open quote
-        if source.folder is not None:
+        if source.folder is not None and not self.host.is_link(source.folder):
             own = f"{source.folder}/{_OWN}"
             paths = [path for path in paths if path != own] + [own]
-        rows, owners = [], []
-        for path in paths:
-            text = self._text(path)
-            for row in _ROW.findall(f"{_HEADER}\n" if text is None else text):
-                rows.append(row)
-                owners.append(path)
-        if all(row.startswith("#") for row in rows):
-            rows.append("\n")
-            owners.append(paths[-1])
+        texts = {path: self.text(path) for path in paths}
+        rows: list[str] = []
+        owners: list[str] = []
+        for path, text in texts.items():
+            found = _ROW.findall(f"{_HEADER}\n" if text is None else text)
+            rows += [row if row.endswith("\n") else f"{row}\n" for row in found]
+            owners += [path] * len(found)
         numbers = [number for number, row in enumerate(rows) if not row.startswith("#")]
-        kernel_install.change_rows(rows, numbers, parameters, _line)
-        for path in paths:
-            text = "".join(row for row, owner in zip(rows, owners) if owner == path)
-            self.after[path] = None if text == f"{_HEADER}\n" else text
+        if not numbers:
+            numbers = [kernel_install.add_row(rows)]
+            owners.append(paths[-1])
+        kernel_install.change_rows(rows, numbers, parameters, _line, place=str(source))
+        for path, text in texts.items():
+            new = "".join(row for row, owner in zip(rows, owners) if owner == path)
+            if text is not None and not text.endswith("\n") and new == f"{text}\n":
+                continue
+            # What a package brings is not changed: /etc comes before it.
+            in_place = path != kernel_install.FALLBACK or len(source.files) == 1 or new == text
+            self.text(kernel_install.FILE)
+            self._put(path if in_place else kernel_install.FILE, None if new == f"{_HEADER}\n" else new)
 
     def changes(self) -> tuple[FileChange, ...]:
         """What is to be written and removed."""
+        after = {key: None if text is None else text.encode("latin-1") for key, text in self._after.items()}
         return tuple(
-            FileChange(path, self.before[path], None if text is None else text.encode("latin-1"))
-            for path, text in self.after.items()
-            if (None if text is None else text.encode("latin-1")) != self.before[path]
+            FileChange(self._names[key], self._before[key], content)
+            for key, content in after.items()
+            if content != self._before[key]
         )
 
-    def _text(self, path: str) -> str | None:
-        if path not in self.after:
-            content = self.before[path] = self.host.read(path)
-            self.after[path] = None if content is None else latin(content)
-        return self.after[path]
+    def _put(self, path: str, text: str | None) -> None:
+        self._after[self.host.real(path)] = text
 
     def _paths(self, source: Source) -> list[str]:
-        paths = [path for path in source.files if self._text(path) is not None][:1]
-        if source.folder is not None:
-            drop_ins = self.host.find(source.folder, "*.conf")
-            own = f"{source.folder}/{_OWN}"
+        paths = [path for path in source.files if self.text(path) is not None][:1]
+        folder = source.folder
+        if folder is not None and not self.host.is_link(folder):
             # Those that a change makes or removes count as if it were done.
-            drop_ins = [path for path in {*drop_ins, own} if self._text(path) is not None]
-            paths += _in_order(drop_ins)
+            planned = [
+                name for name in self._names.values() if name.startswith(f"{folder}/") and name.endswith(".conf")
+            ]
+            drop_ins = {*self.host.find(folder, "*.conf"), *planned}
+            paths += _in_order(path for path in drop_ins if self.text(path) is not None)
         return paths
 
 
@@ -185,32 +249,3 @@ def _in_order(paths: t.Iterable[str]) -> list[str]:
 def _line(rows: t.Iterable[str]) -> str:
     kept = [row.rstrip("\n") for row in rows if row.strip("\n") and not row.startswith("#")]
     return re.sub(" +", " ", " ".join(kept)).strip(" ")
-
-
-def _source(host: Host, text: str, name: str) -> Source:
-    """The value of NAME_cmdline or ALL_cmdline, or what NAME_options says, which comes later."""
-    options = _array(text, f"{name}_options") or shlex.split(_value(text, f"{name}_options"))
-    path = _value(text, f"{name}_cmdline") or _value(text, "ALL_cmdline")
-    for number, option in enumerate(options):
-        if option == "--cmdline" and number + 1 < len(options):
-            path = options[number + 1]
-        elif option.startswith("--cmdline="):
-            path = option[len("--cmdline=") :]
-    if not path:
-        return DEFAULT
-    return Source((), path.rstrip("/")) if host.is_folder(path) else Source((path,))
-
-
-def _array(text: str, name: str) -> list[str]:
-    found = re.findall(_ARRAY.format(name=re.escape(name)), text)
-    return shlex.split(found[-1], comments=True) if found else []
-
-
-def _value(text: str, name: str) -> str:
-    """The last assignment's value, empty where there is none. Raises ShellError for one that the shell fills in."""
-    found = assignments(text, name)
-    if not found or re.search(_ARRAY.format(name=re.escape(name)), text):
-        return ""
-    if any(piece.expansion for piece in found[-1].pieces):
-        raise ShellError(f"{name} is filled in by the shell: give the path itself")
-    return found[-1].value

@@ -259,4 +259,4 @@ class _Snapshot:
                 paths += [name for name in self.host.glob(path, "*") if not self.host.is_folder(name)]
             elif self.host.exists(path):
                 paths.append(path)
-        return paths
+        return list(dict.fromkeys(paths))

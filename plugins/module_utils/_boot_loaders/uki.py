@@ -19,7 +19,7 @@ from .interface import BootLoader, BootLoaderError, Command, Entry, Plan, change
 from .pe import PeError, section
 
 _SETTING = r"(?m)^[ \t]*{}=[\"']?(\w+)"
-_INSTALL_CONF = ("/etc/kernel/install.conf", "/run/kernel/install.conf", "/usr/lib/kernel/install.conf")
+_INSTALL_FOLDERS = ("/etc/kernel", "/run/kernel", "/usr/local/lib/kernel", "/usr/lib/kernel")
 _GENERATORS = {"ukify": "systemd-ukify", "mkinitcpio": "mkinitcpio", "dracut": "dracut"}  # programs and their packages
 _MODULES = ("/usr/lib/modules", "/lib/modules")
 _MACHINE_ID = re.compile(r" systemd\.machine_id=[0-9a-f]+$")
@@ -47,7 +47,7 @@ class UnifiedKernelImage(BootLoader):
 
     def read(self, _parameters: t.Sequence[Parameter] = ()) -> tuple[Entry, ...]:
         """Each image's section .cmdline, and the lines of kernels that are installed later."""
-        images = self._images()
+        images, _problems = self._images()
         files = mkinitcpio.Files(self.host)
         entries = [image.entry for image in images]
         for source in _sources(images):
@@ -57,52 +57,53 @@ class UnifiedKernelImage(BootLoader):
     def plan(self, parameters: t.Sequence[Parameter]) -> Plan:
         """Change the files that the lines come from, and make each image anew that does not have the parameters."""
         kernel_install.check(parameters, echo=False)
-        images = self._images()
+        images, problems = self._images()
         wrong = [image for image in images if not satisfied(parse(image.entry.line), parameters)]
-        commands = tuple(dict.fromkeys(self._command(image) for image in wrong))
+        commands = tuple(dict.fromkeys(self._command(image, problems) for image in wrong))
+        made = [image for image in images if image in wrong or (image.preset and image.preset.command in commands)]
+        files = mkinitcpio.Files(self.host)
+        future = kernel_install.Future(None)
+        for source in _sources(images):
+            needed = any(image.source == source for image in made)
+            if source is None:
+                template = next(image.entry.line for image in images if image.source is None)
+                # The images are made from the file, so that it cannot go while one has to be made.
+                future = kernel_install.change_line(
+                    self.host, parameters, template=template, needed=needed, keep=needed
+                )
+                files.take(future.files)
+            else:
+                files.change(source, parameters, needed=needed)
         after = {image.entry.id: image.entry for image in images}
         futures: list[Entry] = []
-        notes: tuple[str, ...] = ()
-        files = mkinitcpio.Files(self.host)
         for source in _sources(images):
-            its_images = [image for image in images if image.source == source]
-            made = [
-                image for image in its_images if image in wrong or (image.preset and image.preset.command in commands)
-            ]
-            if source is None:
-                future, entries = self._from_kernel_install(its_images, made, parameters)
-                files.take(future.files)
-                line, notes = future.line, future.notes
-            else:
-                files.change(source, parameters, needed=bool(made))
-                line = files.line(source)
-                entries = [Entry(image.entry.id, line or "") for image in made]
-            after.update({entry.id: entry for entry in entries})
+            line = future.line if source is None else files.line(source)
+            for image in made:
+                if image.source == source:
+                    after[image.entry.id] = self._expected(image, parameters, line or "")
             futures += _future(source, line)
         generated = {path.rsplit("/", 1)[0] for path in esp.images(self.host)} if commands else set()
-        for image in wrong:
-            generated.update(image.preset.also_made if image.preset else ())
-        return Plan(files.changes(), commands, tuple(sorted(generated)), (*after.values(), *futures), notes)
+        generated.update(path for image in made if image.preset for path in image.preset.made)
+        return Plan(files.changes(), commands, tuple(sorted(generated)), (*after.values(), *futures), future.notes)
 
-    def _from_kernel_install(
-        self, images: t.Sequence[_Image], made: t.Sequence[_Image], parameters: t.Sequence[Parameter]
-    ) -> tuple[kernel_install.Future, list[Entry]]:
-        old = kernel_install.read_line(self.host)
-        template = images[0].entry.line
-        # The images are made from the file, so that it cannot go while one has to be made.
-        future = kernel_install.change_line(
-            self.host, parameters, template=template, needed=bool(made), keep=bool(made)
-        )
-        return future, [self._expected(image.entry, parameters, template if old is None else old) for image in made]
-
-    def _images(self) -> list[_Image]:
-        presets = mkinitcpio.presets(self.host)
+    def _images(self) -> tuple[list[_Image], list[str]]:
+        """Those in EFI/Linux, and those that a preset has elsewhere; and why presets cannot be read."""
+        presets, problems = mkinitcpio.presets(self.host)
+        known = {self._identity(preset.image): preset for preset in presets}
         default = mkinitcpio.DEFAULT if self._setting("uki_generator") == "mkinitcpio" else None
         images = []
         for path in esp.images(self.host):
-            preset = presets.get(self.host.real(path))
+            preset = known.pop(self._identity(path), None)
             images.append(_Image(Entry(path, self._line(path)), preset.source if preset else default, preset))
-        return images
+        for identity, preset in known.items():
+            if identity is not None and preset.source != mkinitcpio.NO_LINE:
+                images.append(_Image(Entry(preset.image, self._line(preset.image)), preset.source, preset))
+        return images, problems
+
+    def _identity(self, path: str) -> tuple[int, int] | None:
+        """What tells one file under several names: FAT takes capitals and small letters for the same."""
+        known = self.host.stat(path)
+        return None if known is None else (known.st_dev, known.st_ino)
 
     def _line(self, path: str) -> str:
         try:
@@ -115,19 +116,25 @@ class UnifiedKernelImage(BootLoader):
             )
         return latin(content).rstrip("\0\n ").lstrip(" ")
 
-    def _expected(self, entry: Entry, parameters: t.Sequence[Parameter], made_from: str) -> Entry:
-        """Exact where the image was made from the very line that it will be made from again."""
-        line, suffix = entry.line, ""
+    def _expected(self, image: _Image, parameters: t.Sequence[Parameter], made_from: str) -> Entry:
+        """An image that is made again, from a line that will be as declared."""
+        line, suffix = image.entry.line, ""
+        if image.source is not None:
+            return Entry(image.entry.id, made_from)
         # 60-ukify.install puts it behind the line that it reads.
         added = _MACHINE_ID.search(line)
         if added and not _MACHINE_ID.search(made_from):
             line, suffix = line[: added.start()], added.group()
+        line = changed_line(line, parameters)
+        # Exact where the image was made from the very line that it will be made from again.
         same = [word.text for word in parse(line).words] == [word.text for word in parse(made_from).words]
-        return Entry(entry.id, changed_line(line, parameters) + suffix, exact=same)
+        return Entry(image.entry.id, line + suffix, exact=same)
 
-    def _command(self, image: _Image) -> Command:
+    def _command(self, image: _Image, problems: t.Sequence[str]) -> Command:
         """What makes an image anew. Raises BootLoaderError when nothing would."""
         path = image.entry.id
+        if image.source == mkinitcpio.NO_LINE:
+            raise BootLoaderError(f"a preset of mkinitcpio makes {path} with --no-cmdline: take that out of it first")
         if image.preset is not None:
             programs = {"mkinitcpio": "mkinitcpio"}
         elif self._setting("layout") == "uki":
@@ -136,7 +143,8 @@ class UnifiedKernelImage(BootLoader):
         else:
             raise BootLoaderError(
                 f"{path} is a unified kernel image, and nothing is known to make it: set layout=uki in "
-                f"{_INSTALL_CONF[0]} for kernel-install, or name it in a preset of mkinitcpio in {mkinitcpio.PRESETS}"
+                f"{_INSTALL_FOLDERS[0]}/install.conf for kernel-install, or name it in a preset of mkinitcpio in "
+                f"{mkinitcpio.PRESETS}" + "".join(f"; {problem}" for problem in problems)
             )
         for program, package in programs.items():
             if self.host.program(program) is None and not self.host.exists(f"/usr/lib/systemd/{program}"):
@@ -147,12 +155,16 @@ class UnifiedKernelImage(BootLoader):
         return Command((self.host.program("kernel-install") or "kernel-install", "add", version, kernel), "systemd")
 
     def _setting(self, name: str) -> str:
-        """A setting of kernel-install, empty where there is none."""
-        for path in _INSTALL_CONF:
-            found = re.search(_SETTING.format(name), latin(self.host.read(path) or b""))
-            if found:
-                return found.group(1)
-        return ""
+        """A setting of kernel-install: of the first file that exists and the drop-ins; empty where there is none."""
+        paths = [f"{folder}/install.conf" for folder in _INSTALL_FOLDERS]
+        paths = [path for path in paths if self.host.exists(path)][:1]
+        drop_ins: dict[str, str] = {}
+        for folder in _INSTALL_FOLDERS:
+            for path in self.host.glob(f"{folder}/install.conf.d", "*.conf"):
+                drop_ins.setdefault(path.rsplit("/", 1)[1], path)
+        paths += [path for _name, path in sorted(drop_ins.items())]
+        found = [re.findall(_SETTING.format(name), latin(self.host.read(path) or b"")) for path in paths]
+        return next((values[-1] for values in reversed(found) if values), "")
 
     def _kernel_of(self, path: str) -> tuple[str, str]:
         stem = _TRIES.sub("", path)

@@ -49,7 +49,7 @@ class FakeBootHost(Host):
         return {path[len(self.root) :].lstrip("/"): self.read(path[len(self.root) :]) for path in sorted(paths)}
 
     def run(self, argv, *, package):
-        if argv[0] == "sh":
+        if argv[0] in ("sh", "bash"):
             return self.shell(argv)
         self.commands.append(list(argv))
         result = self.programs[os.path.basename(argv[0])](self, list(argv))
@@ -57,9 +57,14 @@ class FakeBootHost(Host):
 
     def shell(self, argv):
         """The real shell, with the host's folders below the root. It is asked once about the same files."""
-        question = (*argv, *self.tree("etc").items(), *self.tree("usr/share").items())
+        question = (
+            *argv,
+            *self.tree("etc").items(),
+            *self.tree("usr/share").items(),
+            *self.tree("usr/lib/kernel").items(),
+        )
         if question not in SHELL_SAID:
-            moved = [re.sub(r"(?<![\w}.])/(etc|usr/share)/", rf"{self.root}/\1/", part) for part in argv]
+            moved = [re.sub(r"(?<![\w}.])/(etc|usr/share|usr/lib/kernel)\b", rf"{self.root}/\1", part) for part in argv]
             done = subprocess.run(moved, capture_output=True, check=False)
             out, err = (
                 text.decode("utf-8", "replace").replace(self.root, "ROOT") for text in (done.stdout, done.stderr)
@@ -165,7 +170,7 @@ def line_of_mkinitcpio(host, cmdline=""):
         files = [path for path in ("/etc/kernel/cmdline", "/usr/lib/kernel/cmdline") if host.exists(path)][:1]
     if folder and host.is_folder(folder):
         script = "find \"$1\" -xtype f -name '*.conf' | LC_ALL=C.UTF-8 sort -Vu"
-        found = host.shell(["sh", "-c", script, "sh", f"{folder}/"]).stdout.split("\n")[:-1]
+        found = host.shell(["sh", "-c", script, "sh", folder]).stdout.split("\n")[:-1]
         files += [path[len(host.root) :] for path in found]
     assert files, "the running kernel's line"
     script = "grep -ha -- '^[^#]' \"$@\" | tr -s '\\n' ' '"

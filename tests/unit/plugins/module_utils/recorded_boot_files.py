@@ -165,3 +165,39 @@ MKINITCPIO: tuple[tuple[dict[str, str], str, str], ...] = (
     ({"kernel/cmdline": "# only\n", "cmdline.d/a.conf": "ro"}, "", "ro \n\0"),
 )
 # The same with /etc/cmdline.d/a1.conf and a01.conf: only one of them was taken.
+
+# process_preset of the same: a preset, and for each of its images the path and what it is given as --cmdline.
+MKINITCPIO_PRESETS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "PRESETS=('default' 'fallback')\ndefault_uki=\"/efi/EFI/Linux/a.efi\"\n"
+        'fallback_uki="/efi/EFI/Linux/f.efi"\nfallback_options="-S autodetect"\n',
+        (("/efi/EFI/Linux/a.efi", ""), ("/efi/EFI/Linux/f.efi", "")),
+    ),
+    (
+        'esp=/efi\nPRESETS=(default) # one\nPRESETS+=(\n  "fallback" # (two)\n)\ndefault_uki="$esp/EFI/Linux/a.efi"\n'
+        'default_image="/boot/initramfs-$(echo 1).img"\nfallback_image=/boot/fallback.img\n',
+        (("/efi/EFI/Linux/a.efi", ""),),
+    ),
+    (
+        "ALL_cmdline=/etc/kernel/all\nPRESETS=(default fallback)\ndefault_uki=/efi/a.efi\n"
+        "default_cmdline=/etc/kernel/own\nfallback_efi_image=/efi/f.efi\n",
+        (("/efi/a.efi", "/etc/kernel/own"), ("/efi/f.efi", "/etc/kernel/all")),
+    ),
+    ("PRESETS=(default)\ndefault_uki=\ndefault_efi_image=/efi/a.efi\ndefault_image=/boot/a.img\n", ()),
+    (
+        'PRESETS=(default fallback)\ndefault_uki=/efi/a.efi\ndefault_options="--cmdline /etc/kernel/fb"\n'
+        'default_options+=" -S autodetect"\nfallback_uki=/efi/f.efi\n'
+        'fallback_options=(-S autodetect --cmdline "/etc/kernel/a b")\n',
+        (("/efi/a.efi", "/etc/kernel/fb"), ("/efi/f.efi", "/etc/kernel/a b")),
+    ),
+    (
+        'PRESETS=(default fallback)\ndefault_uki=/efi/a.efi\ndefault_options="--no-cmdline"\n'
+        'fallback_options="-U /efi/f.efi --cmdline=/etc/cmdline.d"\nfallback_image=/boot/f.img\n',
+        (("/efi/a.efi", "--no-cmdline"), ("/efi/f.efi", "/etc/cmdline.d")),
+    ),
+    (
+        "PRESETS=(default)\ndefault_uki=/efi/a.efi\nif true; then default_cmdline=/etc/kernel/if; fi\n"
+        "default_options=\"--cmdline '/etc/x'\"\n",
+        (("/efi/a.efi", "'/etc/x'"),),
+    ),
+)

@@ -28,6 +28,7 @@ from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_b
     FakeBootHost,
     RunningBootHost,
     line_of_mkinitcpio,
+    mkinitcpio,
     rpm_ostree,
     uki,
     update_grub,
@@ -508,11 +509,34 @@ WRONG = [
     ),
     (
         "uki of mkinitcpio",
-        _edit(PRESET, "arch-linux.efi", "$x.efi"),
+        _edit(PRESET, "'default'", "'default"),
         A,
-        f"{PRESET} cannot be read: .* filled in by the",
+        f"known to make it.*; {PRESET} cannot be read by the shell",
     ),
-    ("uki of mkinitcpio", _edit(PRESET, "'default'", "'default"), A, f"{PRESET} cannot be read: No closing quotation"),
+    (
+        "uki of mkinitcpio",
+        _edit(PRESET, "--cmdline /etc", "--no-cmdline /etc"),
+        A,
+        "preset of .* with --no-cmdline: take",
+    ),
+    (
+        "uki of mkinitcpio",
+        _put("/etc/kernel/cmdline", 'ro\ndyndbg="file x\nquiet +p" z=1\n'),
+        Parameter("quiet", present=False),
+        "cannot be changed line by line: a quoted value goes over several lines",
+    ),
+    (
+        "systemd-boot",
+        _put("/etc/kernel/cmdline", 'ro quiet\ndyndbg="file x\nquiet +p" z=1\n'),
+        Parameter("quiet", present=False),
+        "/etc/kernel/cmdline cannot be changed line by line: a quoted value goes over several lines",
+    ),
+    (
+        "uki of mkinitcpio",
+        _put("/etc/kernel/cmdline", "ro\nquiet #word b=2\n"),
+        Parameter("quiet", present=False),
+        "cannot be changed line by line: .* a word begins with '#'",
+    ),
     ("uki of mkinitcpio", lambda host: host.remove("/etc/kernel/fallback"), A, "line of .* into /etc/kernel/fallback"),
     (
         "uki of mkinitcpio",
@@ -761,6 +785,159 @@ def test_other_images_that_mkinitcpio_makes_come_back_when_it_fails(tmp_path):
     with pytest.raises(BootLoaderError, match=r"'/usr/sbin/mkinitcpio -p linux' failed .* Everything is as it was"):
         run(machine, [A], check_mode=False)
     assert machine.host.tree() == before
+
+
+CONFLICTS = {
+    "a file that the other line has, too": {"fallback_cmdline": "/etc/kernel/cmdline"},
+    "a linked file": {"fallback_cmdline": "/etc/kernel/link"},
+    "another path of the same file": {"fallback_cmdline": "//etc/kernel/../kernel/cmdline"},
+    "a folder within the other": {"fallback_cmdline": "/etc/cmdline.d/fallback"},
+    "the same folder": {"fallback_cmdline": "/etc/cmdline.d"},
+}
+
+
+@pytest.mark.parametrize("history", [False, True], ids=["at once", "set before"])
+@pytest.mark.parametrize("names", list(CONFLICTS))
+def test_lines_that_have_files_in_common(names, history, tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    host = machine.host
+    wanted = [Parameter("loglevel", "7"), A]
+    host.put("/etc/cmdline.d/level.conf", "loglevel=3\n")
+    host.put("/etc/cmdline.d/fallback/1.conf", "single\n")
+    os.symlink("cmdline", host.real("/etc/kernel/link"))
+    mkinitcpio(host, ["mkinitcpio", "-p", "linux"])
+    if history:
+        run(machine, wanted, check_mode=False)
+    (value,) = CONFLICTS[names].values()
+    _edit(PRESET, "/etc/kernel/fallback", value)(host)
+    mkinitcpio(host, ["mkinitcpio", "-p", "linux"])
+    foretold = run(machine, wanted, check_mode=True)
+    done = run(machine, wanted, check_mode=False)
+    assert lines(done) == lines(foretold)
+    for entry in done.after:
+        assert satisfied(parse(entry.line), wanted), entry
+    assert not run(machine, wanted, check_mode=False).changed
+
+
+def test_lines_of_kernel_install_and_of_mkinitcpio_on_one_host(tmp_path):
+    machine = machine_of("uki", tmp_path)
+    host = machine.host
+    arch = MACHINES["uki of mkinitcpio"](tmp_path / "arch")
+    for path, content in arch.tree().items():
+        if "cmdline.d" in path or "mkinitcpio" in path or "EFI" in path or "fallback" in path:
+            host.put(f"/{path}", content, mode=0o755)
+    host.programs["mkinitcpio"] = mkinitcpio
+    host.put("/etc/cmdline.d/level.conf", "loglevel=3\n")
+    mkinitcpio(host, ["mkinitcpio", "-p", "linux"])
+    wanted = [Parameter("loglevel", "7")]
+    foretold = run(machine, wanted, check_mode=True)
+    done = run(machine, wanted, check_mode=False)
+    assert lines(done) == lines(foretold) and len(done.after) == 7
+    assert not run(machine, wanted, check_mode=False).changed
+
+
+def test_what_a_package_brings_is_not_changed(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    host = machine.host
+    host.put("/usr/lib/kernel/cmdline", "root=/dev/vda2 ro loglevel=3\n")
+    host.remove("/etc/kernel/cmdline")
+    mkinitcpio(host, ["mkinitcpio", "-p", "linux"])
+    run(machine, [A], check_mode=False)
+    assert host.read("/etc/kernel/cmdline") is None
+    run(machine, [Parameter("loglevel", "7")], check_mode=False)
+    assert host.read("/usr/lib/kernel/cmdline") == b"root=/dev/vda2 ro loglevel=3\n"
+    assert host.read("/etc/kernel/cmdline") == b"root=/dev/vda2 ro loglevel=7\n"
+
+
+def test_a_value_of_mkinitcpio_is_changed_where_it_stands(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    run(machine, [Parameter("root", "/dev/vda3")], check_mode=False)
+    assert machine.host.read("/etc/kernel/cmdline") == b"# the root file system\nroot=/dev/vda3 ro\n"
+    assert not machine.host.exists("/etc/cmdline.d/zz-fleet-netconsole.conf")
+
+
+def test_new_parameters_of_mkinitcpio_come_before_what_goes_to_init(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    machine.host.put("/etc/kernel/cmdline", "root=/dev/vda2 ro -- splash\n")
+    mkinitcpio(machine.host, ["mkinitcpio", "-p", "linux"])
+    before = machine.host.tree()
+    run(machine, [A], check_mode=False)
+    assert machine.host.read("/etc/kernel/cmdline") == b"root=/dev/vda2 ro a=1 -- splash\n"
+    run(machine, [Parameter("a", present=False)], check_mode=False)
+    assert machine.host.tree() == before
+
+
+def test_a_comment_without_a_line_end_stays_one(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    machine.host.put("/etc/kernel/fallback", "# nothing yet")
+    run(machine, [A], check_mode=False)
+    assert machine.host.read("/etc/kernel/fallback") == b"# nothing yet\na=1\n"
+    other = machine_of("systemd-boot", tmp_path / "other")
+    other.host.put("/etc/kernel/cmdline", "# nothing yet")
+    run(other, [A], check_mode=False)
+    assert other.host.read("/etc/kernel/cmdline") == b"# nothing yet\na=1\n"
+
+
+def test_a_linked_folder_of_drop_ins_is_not_entered(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    host = machine.host
+    os.rename(host.real("/etc/cmdline.d"), f"{host.root}/etc/elsewhere.d")
+    os.symlink("elsewhere.d", f"{host.root}/etc/cmdline.d")
+    mkinitcpio(host, ["mkinitcpio", "-p", "linux"])
+    done = run(machine, [A], check_mode=False)
+    assert done.after[1].line == "root=/dev/vda2 ro a=1"
+    assert host.read("/etc/kernel/cmdline") == b"# the root file system\nroot=/dev/vda2 ro a=1\n"
+
+
+def test_an_image_of_a_preset_outside_of_the_usual_folder(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    other = f"{ESP}/EFI/BOOT/BOOTX64.EFI"
+    _edit(PRESET, f"{ESP}/EFI/Linux/arch-linux-fallback.efi", other)(machine.host)
+    machine.host.remove(f"{ESP}/EFI/Linux/arch-linux-fallback.efi")
+    mkinitcpio(machine.host, ["mkinitcpio", "-p", "linux"])
+    before = machine.host.tree()
+    assert other in [entry.id for entry in run(machine, [A], check_mode=True).after]
+
+    def fail(host, argv):
+        mkinitcpio(host, argv)
+        host.put("/boot/initramfs-linux.img.tmp", "half of the fi")
+        return 1, "", "no"
+
+    machine.host.programs["mkinitcpio"] = fail
+    with pytest.raises(BootLoaderError, match="Everything is as it was before"):
+        run(machine, [A], check_mode=False)
+    assert machine.host.tree() == before
+
+
+PRESETS_OF_OTHERS = (
+    "exit 3\n",
+    "PRESETS=('default)\n",
+    "PRESETS=(default)\ndefault_image=/boot/initramfs.img\n",
+    "PRESETS=(default)\ndefault_uki=/boot/efi/EFI/Linux/not-made-yet.efi\n",
+    "PRESETS=()\n",
+    "",
+)
+
+
+@pytest.mark.parametrize("preset", PRESETS_OF_OTHERS)
+def test_a_preset_that_makes_no_image_of_the_host_is_no_matter(preset, tmp_path):
+    machine = machine_of("uki", tmp_path)
+    machine.host.put(PRESET, preset)
+    assert not run(machine, [Parameter("quiet")], check_mode=False).changed
+    assert run(machine, [A], check_mode=False).changed
+    assert ["kernel-install", "kernel-install"] == [os.path.basename(argv[0]) for argv in machine.host.commands]
+
+
+def test_the_first_file_of_settings_counts_and_drop_ins_come_later(tmp_path):
+    machine = machine_of("uki", tmp_path)
+    host = machine.host
+    host.put("/usr/lib/kernel/install.conf", "uki_generator=mkinitcpio\n")
+    assert run(machine, [A], check_mode=True).changed
+    host.put("/usr/lib/kernel/install.conf.d/1.conf", "layout=bls\n")
+    with pytest.raises(BootLoaderError, match="set layout=uki"):
+        run(machine, [A], check_mode=True)
+    host.put("/etc/kernel/install.conf.d/1.conf", "\n")
+    assert run(machine, [A], check_mode=True).changed
 
 
 def test_kernel_install_has_mkinitcpio_make_the_images(tmp_path):

@@ -170,6 +170,23 @@ def test_a_line_is_read_as_mkinitcpio_does(files, cmdline, line, tmp_path):
     assert line_of_mkinitcpio(host, *([cmdline] if cmdline else [])) == line, "the imitation"
 
 
+@pytest.mark.parametrize(("preset", "images"), recorded.MKINITCPIO_PRESETS)
+def test_a_preset_is_read_as_mkinitcpio_does(preset, images, tmp_path):
+    host = FakeBootHost(tmp_path)
+    host.put("/etc/cmdline.d/1.conf", "")
+    host.put("/etc/mkinitcpio.d/linux.preset", preset)
+    sources = {
+        "": mkinitcpio.DEFAULT,
+        "--no-cmdline": mkinitcpio.NO_LINE,
+        "/etc/cmdline.d": mkinitcpio.Source((), "/etc/cmdline.d"),
+    }
+    found, problems = mkinitcpio.presets(host)
+    assert not problems
+    assert [(one.image, one.source) for one in found] == [
+        (image, sources.get(cmdline, mkinitcpio.Source((cmdline,)))) for image, cmdline in images
+    ]
+
+
 @pytest.mark.once
 def test_files_come_in_the_order_of_sort():
     letters = random.Random(7)
