@@ -58,7 +58,7 @@ _EVERY_ARCHIVE = ("rsyslog", "logrotate")
 _OBSERVER = ("python3-prometheus-client",)
 _READERS = ("lnav", "prometheus")  # of what a receiver offers: tests try its files with them
 _OUTPUTS = ("rsyslog-elasticsearch", "rsyslog-gnutls", "rsyslog-hiredis", "rsyslog-kafka", "rsyslog-relp")
-_FAR_SIDES = ("redis-server",)  # of outputs: what a test sends to
+_FAR_SIDES = ("kcat", "redis-server")  # of outputs: what a test sends to
 _COLLECTORS = ("netcat-openbsd", "netconsd", "nftables", "socat", "syslog-ng-core", "syslog-ng-mod-add-contextual-data")
 ARCHIVE: dict[str, tuple[str, ...]] = {
     "machine": (*_EVERY_ARCHIVE, *_OBSERVER),

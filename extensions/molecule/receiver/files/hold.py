@@ -153,10 +153,19 @@ def while_running(load: Load, every: float, action: Callable[[], object]) -> int
 
 def rotation(store: str) -> Counts:
     """Rotation, and senders that come into the table of names and leave it, under load: all that was sent is stored."""
+    return _rotation(store, rate=4000)
+
+
+def rotation_slow(store: str) -> Counts:
+    """The same in a minute: rsyslog waits seconds for a Kafka that is away before it loads names again."""
+    return _rotation(store, rate=700)
+
+
+def _rotation(store: str, *, rate: int) -> Counts:
     before = SENDERS.read_text(encoding="utf-8")
     table = [{"index": f"198.18.0.{number}", "value": f"named{number}"} for number in range(1, 100)]
     tables = itertools.cycle([json.dumps({**json.loads(before), "table": table}), before])
-    load = Load(store, messages=40000, rate=4000, sources=200)
+    load = Load(store, messages=40000, rate=rate, sources=200)
 
     def disturb() -> None:
         run("logrotate", "--force", "/etc/logrotate.d/netconsole-receiver")
@@ -401,8 +410,85 @@ def _away(store: str, *, seconds: int, restarted: bool) -> Counts:
     )
 
 
+KAFKA = AWAY / "kafka"
+KAFKA_SAYS = AWAY / "kafka.notes"
+SEARCH = AWAY / "search"
+
+
+def platform_starts(_store: str) -> Counts:
+    """Start a Kafka, which is librdkafka's mock cluster within the consumer that writes what it gets to a file, and a
+    stand-in for Elasticsearch (search.py): their addresses."""
+    AWAY.mkdir(exist_ok=True)
+    KAFKA_SAYS.write_text("")
+    redirected = [f"--property=StandardOutput=append:{KAFKA}", f"--property=StandardError=file:{KAFKA_SAYS}"]
+    consumer = ["kcat", "-X", "test.mock.num.brokers=1", "-b", "mock", "-C", "-t", "netconsole", "-u"]
+    run("systemd-run", "--collect", "--unit=lab-kafka", *redirected, *consumer)
+    _start_search()
+    for _attempt in range(60):
+        found = re.findall(r"127\.0\.0\.1:\d+", KAFKA_SAYS.read_text(encoding="utf-8"))
+        if found:
+            return {"broker": found[0], "url": "http://127.0.0.1:9200"}
+        time.sleep(0.5)
+    raise SystemExit(f"no mock cluster: {KAFKA_SAYS.read_text(encoding='utf-8')}")
+
+
+def _start_search() -> None:
+    program = str(Path(__file__).with_name("search.py"))
+    command = [sys.executable, program, "9200", str(SEARCH)]
+    run("systemd-run", "--collect", "--unit=lab-search", *command)
+
+
+def platform(store: str) -> Counts:
+    """Outputs to a Kafka and to an Elasticsearch that go away for half a minute, with a rotation and a reload of names
+    meanwhile: both get all that is stored."""
+    (broker,) = set(re.findall(r"127\.0\.0\.1:\d+", KAFKA_SAYS.read_text(encoding="utf-8")))
+    load = Load(store, messages=40 * RATE, rate=RATE, sources=20)
+    time.sleep(2.0)
+    run("nft", "add table inet lab_away")
+    run("nft", "add chain inet lab_away out { type filter hook output priority 0; }")
+    for end in ("dport", "sport"):
+        run("nft", f"add rule inet lab_away out tcp {end} {broker.rpartition(':')[2]} reject with tcp reset")
+    run("systemctl", "kill", "--signal=KILL", "lab-search")
+    time.sleep(15.0)
+    run("logrotate", "--force", "/etc/logrotate.d/netconsole-receiver")
+    run("systemctl", "reload", SERVICE)
+    time.sleep(15.0)
+    run("nft", "delete table inet lab_away")
+    _start_search()
+    counts = load.counts()
+    for _attempt in range(40):
+        arrivals = {
+            "kafka": arrived(KAFKA, load.run_name),
+            "search": arrived(SEARCH, load.run_name),
+        }
+        if min(arrivals.values()) >= counts["stored"]:
+            break
+        time.sleep(4.0)
+    counts |= arrivals
+    return compare(
+        counts,
+        all_was_taken=counts["taken"] == counts["sent"],
+        all_is_stored=counts["stored"] == counts["taken"],
+        kafka_has_all=counts["kafka"] == counts["stored"],
+        search_has_all=counts["search"] == counts["stored"],
+    )
+
+
 SUBJECTS: dict[str, Callable[[str], Counts]] = {
-    function.__name__: function for function in (rotation, restart, kill, kill_disk, full, many, away, away_restarted)
+    function.__name__: function
+    for function in (
+        rotation,
+        rotation_slow,
+        restart,
+        kill,
+        kill_disk,
+        full,
+        many,
+        away,
+        away_restarted,
+        platform_starts,
+        platform,
+    )
 }
 
 if __name__ == "__main__":
