@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
-from ._address import normalize_ip, normalize_remote_mac
+from ._address import AddressError, normalize_ip, normalize_remote_mac
 from ._configfs import SWITCHES, check_dev_name, check_name, check_userdata
 from ._heartbeat import LEAST_CONSOLE_LOGLEVEL, LONGEST
 from ._next_hop import NextHopError, check_given
@@ -235,6 +235,14 @@ def document(declaration_options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in stored.items() if value is not None}
 
 
+def _canonical(remote_ip: str | None) -> str | None:
+    """An address as the kernel shows it; a name as it is."""
+    try:
+        return None if remote_ip is None else normalize_ip(remote_ip)
+    except AddressError:
+        return remote_ip
+
+
 def _target_document(target: DeclaredTarget) -> dict[str, Any]:
     if not target.present:
         return {"name": target.name, "state": "absent"}
@@ -246,7 +254,7 @@ def _target_document(target: DeclaredTarget) -> dict[str, Any]:
         "local_port": target.local_port,
         "name": target.name,
         "release": target.release,
-        "remote_ip": target.remote_ip,
+        "remote_ip": _canonical(target.remote_ip),
         "remote_mac": None if target.remote_mac is None else normalize_remote_mac(target.remote_mac),
         "remote_port": target.remote_port,
         "state": "present",

@@ -12,7 +12,7 @@ from typing import Callable, Mapping, Sequence
 from ._address import BROADCAST_MAC, normalize_ip, normalize_remote_mac
 from ._configfs import TargetState, Value
 from ._declaration import DeclaredTarget
-from ._device import bring_up, check_device, take_down
+from ._device import bring_up, check_device, is_up, take_down
 from ._iproute import SYSTEM, Remembering, System
 from ._next_hop import NextHop, NextHopError, equal_next_hops, resolve_next_hop, resolve_remote_ip
 
@@ -51,6 +51,7 @@ class Network:
     equal_next_hops: Callable[[NextHop], Sequence[NextHop]] = equal_next_hops
     bring_up: Callable[[str], None] = bring_up
     take_down: Callable[[str], None] = take_down
+    is_up: Callable[[str], bool] = is_up
 
 
 def host_network(system: System = SYSTEM) -> Network:
@@ -67,6 +68,7 @@ def host_network(system: System = SYSTEM) -> Network:
         equal_next_hops=lambda hop: equal_next_hops(hop, system=memory.system),
         bring_up=lambda dev_name: change(bring_up, dev_name),
         take_down=lambda dev_name: change(take_down, dev_name),
+        is_up=lambda dev_name: is_up(dev_name, system=system),
     )
 
 

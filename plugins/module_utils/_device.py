@@ -22,6 +22,7 @@ LOOPBACK = "lo"
 # Seconds. What the kernel itself waits for a carrier when it brings a device up for netconsole (netpoll.c).
 CARRIER_TIMEOUT = 4.0
 _CARRIER_POLL = 0.1
+_IFF_UP = 1  # linux/if.h
 
 # Kinds of devices that netpoll refuses (IFF_DISABLE_NETPOLL), with the kernel release since which it does. No file
 # shows the flag. A kernel that has the change without the version refuses when the target is enabled.
@@ -89,6 +90,16 @@ def check_device(dev_name: str, *, system: System = SYSTEM) -> Device:
     if not device.up:
         raise DeviceDownError(dev_name)
     return device
+
+
+def is_up(dev_name: str, *, system: System = SYSTEM) -> bool:
+    """Whether a device is up, so that enabling a target on it does not bring it up. True where there is none."""
+    path = os.path.join(system.sysfs, "class", "net", dev_name, "flags")
+    try:
+        with open(path, encoding="ascii") as file:
+            return bool(int(file.read(), 16) & _IFF_UP)
+    except FileNotFoundError:
+        return True
 
 
 def bring_up(dev_name: str, *, system: System = SYSTEM) -> None:

@@ -21,7 +21,7 @@ from ._engine_archive import archive, archived_digest, digest, engine_sources
 from ._node_files import Entry, FileChange, Files, NodeError, same
 from ._sender_files import BEFORE, COMMAND, DECLARATION, ENGINE, SERVICE, STATUS, UNIT, WANTED, checksum, json_text
 
-FOLDERS = ("/usr/local/lib/netconsole-sender", "/etc/netconsole-sender")
+FOLDERS = ("/usr/local/lib/netconsole-sender", "/etc/netconsole-sender", os.path.dirname(STATUS))
 SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 NO_STAMP = Entry(STAMP)
 TAKE_UP = ("systemctl", "reload", SERVICE)
@@ -218,14 +218,16 @@ def _not_taken_up(entries: Sequence[Entry], files: Files, *, watch: bool) -> set
     return found
 
 
-def plan_absent(*, files: Files) -> NodePlan:
+def plan_absent(*, files: Files, before_stays: bool = False) -> NodePlan:
     """What has to be done so that nothing of the sender is left. Nothing there: nothing to do, systemd is not asked.
 
-    ``BEFORE`` goes last of all: while it is there, a run that was killed is ended by the next.
+    ``BEFORE`` goes last of all: while it is there, a run that was killed is ended by the next. ``before_stays``: what
+    was changed goes on being changed, so that a later run still has to know what was before.
     """
     early = no_early()
     initramfs, stamp = _initramfs(early, files)
-    changes = file_changes([*absent_entries(), *early, Entry(BEFORE)], files=files)
+    remembered = [] if before_stays else [Entry(BEFORE)]
+    changes = file_changes([*absent_entries(), *early, *remembered], files=files)
     folders = tuple(folder for folder in FOLDERS if files.is_directory(folder))
     if not changes and not initramfs:
         return NodePlan(folders=folders)
@@ -258,11 +260,19 @@ def _show(files: Files) -> dict[str, str]:
 # ----------------------------------------------------------------------------------------------------------
 
 
-def stop_service(planned: NodePlan, *, files: Files) -> None:
-    """Before anything else is taken away: the service would put it back. Raises NodeError."""
+def stop_service(planned: NodePlan, *, files: Files) -> bool:
+    """Before anything else is taken away: the service would put it back. Whether it ran. Raises NodeError."""
+    ran = False
     for command in planned.commands:
         if command[1] == "stop":
+            ran = _show(files).get("ActiveState") == "active"
             _systemctl(command, files)
+    return ran
+
+
+def start_service(*, files: Files) -> None:
+    """After a run that came to nothing. Raises NodeError."""
+    _systemctl(("systemctl", "start", SERVICE), files)
 
 
 def remember(planned: NodePlan, *, files: Files) -> None:
@@ -312,6 +322,7 @@ def tell_systemd(planned: NodePlan, *, files: Files) -> None:
 def end(planned: NodePlan, *, files: Files) -> None:
     """After all else is gone: what was before is not needed any more. Raises NodeError."""
     remember(planned, files=files)
+    files.remove(STATUS)  # of a service that does not stay: systemd leaves it
     for folder in planned.folders:
         files.remove_folder(folder)
 

@@ -19,6 +19,7 @@ Who needs the plan: the modules ``target`` and ``sender``, and the service on th
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass, field, replace
 from typing import Iterable, Mapping, Sequence
@@ -272,8 +273,10 @@ def plan(declaration: Declaration, *, configfs: Configfs, console: ConsoleLoglev
     after.update({target.name: _predict(target, observed.get(target.name)) for target in ordered})
     marks = configfs.resume_marks()
     states = {**observed, **after}
-    actions.extend(_interrupted_siblings(marks, states, own=after))
-    actions.extend(_resumed_siblings(actions, states, own=after, release=files.release(), marks=marks))
+    siblings = _interrupted_siblings(marks, states, own=after)
+    siblings += _resumed_siblings([*actions, *siblings], states, own=after, release=files.release(), marks=marks)
+    # Enabling brings a device up. On one that is down nothing is sent anyway: the mark stays until it is up.
+    actions.extend(action for action in siblings if network.is_up(action.dev_name))
     return Plan(
         actions=tuple(actions),
         desired=ordered,
@@ -480,10 +483,11 @@ def _unseen_boot_targets(
 
 
 def _replaced(comes: Sequence[DesiredTarget], observed: Mapping[str, TargetState]) -> list[DesiredTarget]:
-    """Boot targets whose receiver a declared target has: they go when that one is as declared."""
+    """Boot targets whose receiver a declared target sends to: they go when that one is as declared."""
     taken: dict[tuple[object, object], str] = {
         (target.attributes.get("remote_ip"), target.attributes["remote_port"]): target.name
         for target in reversed(comes)
+        if target.enabled
     }
     replaced = []
     for name, state in observed.items():
@@ -687,6 +691,7 @@ class _Run:
         self.after = dict(planned.before)
         self.done: list[Action] = []
         self.marks = {mark.dev_name: mark for mark in planned.marks}
+        self.sourceless: set[str] = set()  # targets whose local_ip the kernel refuses, so that it chooses one itself
         self.silenced = set(self.marks)  # interfaces on which a target was stopped and none enabled since
 
     def result(self) -> Applied:
@@ -706,7 +711,8 @@ class _Run:
         for name in list(self.desired):
             self._target(name)
         for action in self.planned.actions:
-            if action.kind == RESUME and action.dev_name in self.silenced:  # else what was to stop one has failed
+            # Of a device that is not silenced, what was to stop a target has failed.
+            if action.kind == RESUME and action.dev_name in self.silenced and self._is_up(action):
                 self._resume(action)
         self._nothing_came_of_it()
         return Applied(
@@ -845,16 +851,21 @@ class _Run:
         What the kernel let go when the target was disabled is written again: targets that were bound to a MAC address
         at boot forget dev_name then (7.0 and newer), and an address written first is read anew with the other one.
         """
-        cold = {attribute: value for attribute, value in self.desired[name].attributes.items() if attribute in WRITABLE}
+        left = {"local_ip"} if name in self.sourceless else set()
+        cold = {
+            attribute: value
+            for attribute, value in self.desired[name].attributes.items()
+            if attribute in WRITABLE and attribute not in left
+        }
         state = self.configfs.target(name)
         lost = [] if state is None else [item for item in cold if state.attributes.get(item) != cold[item]]
         if not lost:
             return
         if any(item in ADDRESSES for item in lost):
-            lost.extend(item for item in ADDRESSES if item not in lost)
+            lost.extend(item for item in ADDRESSES if item in cold and item not in lost)
         for item in WRITABLE:
             if item in lost:
-                self.configfs.write(name, item, cold[item])
+                self._write(name, item, cold[item])
         self.configfs.verify(name, attributes=cold)
 
     def _verified(self, name: str) -> TargetState | None:
@@ -866,6 +877,13 @@ class _Run:
                     f"target {name} is there again right after it was removed: something else on this host makes it"
                 )
             return None
+        source = desired.attributes.get("local_ip")
+        if name in self.sourceless and state is not None and state.attributes["local_ip"] != source:
+            raise ConfigfsError(
+                f"target {name}: this kernel takes no local_ip of more than 15 characters, and chose "
+                f"{state.attributes['local_ip']} instead of {source} itself: give the target as a boot parameter "
+                "(early), which can name it, or use a kernel without this fault"
+            )
         unreadable = desired.unreadable
         wanted = {attribute: value for attribute, value in desired.attributes.items() if attribute not in unreadable}
         return self.configfs.verify(name, attributes=wanted, userdata=desired.userdata, state=state)
@@ -886,7 +904,10 @@ class _Run:
             return [str(error)]
         trouble = self._try(actions)
         siblings = _resumed_siblings([*done, *actions], self.configfs.targets(), own=(), release=self.release)
-        return [*trouble, *self._try(siblings)]
+        return [*trouble, *self._try([action for action in siblings if self._is_up(action)])]
+
+    def _is_up(self, action: Action) -> bool:
+        return self.planned.network.is_up(action.dev_name)
 
     def _resume(self, action: Action) -> None:
         """Switch a sibling off and on again. It is not this run's to lose, so a failing step is tried once more."""
@@ -955,14 +976,14 @@ class _Run:
         elif action.kind == LOAD:
             self._load(action)
         elif action.kind == ENABLE:
-            configfs.enable(action.target, dev_name=action.dev_name)
+            self._enable(action)
         elif action.kind == RESUME:
             state = configfs.target(action.target)
             if state is None or state.enabled:
                 configfs.disable(action.target)
             configfs.enable(action.target, dev_name=action.dev_name)
         elif action.kind == WRITE and after is not None:
-            configfs.write(action.target, action.item, after)
+            self._write(action.target, action.item, after)
         elif action.kind == WRITE_USERDATA:
             configfs.write_userdata(action.target, action.item, str(after))
         elif action.kind == REMOVE_USERDATA:
@@ -973,6 +994,23 @@ class _Run:
             write_panic_timeout(configfs.files, after)
         else:
             raise ValueError(f"no such step: {action!r}")
+
+    def _write(self, name: str, item: str, value: Value) -> None:
+        """Ubuntu's 6.8.0-136 and later check the length of local_ip as if it were dev_name."""
+        try:
+            self.configfs.write(name, item, value)
+        except ConfigfsError as error:
+            cause = error.__cause__
+            if item != "local_ip" or not isinstance(cause, OSError) or cause.errno != errno.ENAMETOOLONG:
+                raise
+            self.configfs.write(name, item, "::")
+            self.sourceless.add(name)
+
+    def _enable(self, action: Action) -> None:
+        """The kernel would bring up a device that went down meanwhile."""
+        if not self._is_up(action):
+            raise DeviceDownError(action.dev_name)
+        self.configfs.enable(action.target, dev_name=action.dev_name)
 
     def _load(self, action: Action) -> None:
         self.configfs.load(*([action.item] if action.item else []))

@@ -367,6 +367,8 @@ def _declared_drift(state: TargetState, declared: Mapping[str, Any]) -> list[str
         for name, value in wanted.items()
         if name in state.attributes and state.attributes[name] != value
     ]
+    if declared and extended not in _TRUTH and state.attributes.get("extended") is False:
+        drift.append("extended is false, declared is auto: this kernel has it")
     userdata = declared.get("userdata")
     if userdata is not None and state.userdata is not None and dict(state.userdata) != userdata:
         drift.append(f"userdata is {dict(state.userdata)}, declared is {userdata}")

@@ -32,6 +32,7 @@ from ._node_service import (
     plan_absent,
     plan_present,
     remember,
+    start_service,
     stop_service,
     tell_systemd,
     write_files,
@@ -135,16 +136,22 @@ def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
         if goes
         else without_former(declaration_from_options(module.params), stored)
     )
-    node = plan_absent(files=files)
+    node = plan_absent(files=files, before_stays=not goes)
     applied = None
-    if not module.check_mode:
-        stop_service(node, files=files)
-    _end_heartbeat(module, stored)
     with locked(os.path.dirname(DECLARATION)):
-        planned = _plan(declaration)
-        if not module.check_mode:
-            applied = _apply(planned)
-            write_files(node, files=files)
+        planned = _plan(declaration)  # what is refused is refused while the service runs
+    ran = False if module.check_mode else stop_service(node, files=files)
+    try:
+        with locked(os.path.dirname(DECLARATION)):
+            if not module.check_mode:
+                planned = _plan(declaration)
+                applied = _apply(planned)
+                write_files(node, files=files)
+    except _ERRORS:
+        if ran:
+            start_service(files=files)
+        raise
+    _end_heartbeat(module, stored)
     if not module.check_mode:
         tell_systemd(node, files=files)
     result = _result(module, planned, applied, node)

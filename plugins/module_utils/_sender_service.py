@@ -141,6 +141,7 @@ class Sender:
     refusal: str = ""  # what the declaration asks of this host and cannot have: the targets are made without it
     warnings: tuple[str, ...] = ()
     paths: dict[str, Path] = field(default_factory=dict)
+    waiting: frozenset[str] = frozenset()  # devices with a target that can only be helped once they are up
     managed: dict[tuple[str, str], bool] = field(default_factory=dict)
     _last_changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     _states: Mapping[str, TargetState | None] = field(default_factory=dict)
@@ -192,6 +193,7 @@ class Sender:
             for name, line in changes(planned, applied):
                 self._say_change(name, line)
             self._follow(applied)
+            self.waiting = frozenset(mark.dev_name for mark in self.host.configfs.resume_marks())
         for name, reason in self.failures.items():
             if before.get(name) != reason:
                 self.host.say("warning", f"{name}: {reason}" if name else reason)
@@ -392,7 +394,7 @@ class Watcher:
         self.folders.start(sender.folders())
         sender.freshen()
         receivers = self._receivers()
-        self.interest.update(sender.paths, receivers=receivers, failing=sender.failures)
+        self.interest.update(sender.paths, receivers=receivers, failing=sender.failures, waiting=sender.waiting)
         neighbours = self.interest.neighbours()
         if neighbours != self._neighbours:
             self.listener.hear_neighbours(neighbours)

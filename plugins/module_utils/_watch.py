@@ -40,11 +40,19 @@ class Interest:
     paths: Mapping[str, Path] = field(default_factory=dict)
     receivers: Collection[str] = ()  # addresses of all declared receivers, as far as they are known
     failing: Collection[str] = ()
+    waiting: Collection[str] = ()  # devices with a target that can only be helped once they are up
     _links: dict[int, tuple[object, ...]] = field(default_factory=dict)
     _addresses: set[tuple[object, ...]] = field(default_factory=set)
 
-    def update(self, paths: Mapping[str, Path], *, receivers: Collection[str], failing: Collection[str]) -> None:
-        self.paths, self.receivers, self.failing = paths, receivers, failing
+    def update(
+        self,
+        paths: Mapping[str, Path],
+        *,
+        receivers: Collection[str],
+        failing: Collection[str],
+        waiting: Collection[str] = (),
+    ) -> None:
+        self.paths, self.receivers, self.failing, self.waiting = paths, receivers, failing, waiting
 
     def neighbours(self) -> dict[str, str]:
         """The addresses whose neighbour events can matter, each with the MAC address that is no news, "" for none."""
@@ -75,7 +83,8 @@ class Interest:
         else:
             self._links[event.index] = event.signature
         names = {event.name, *(str(part) for part in (known or ())[:1])}
-        return bool(self.failing) or any(path.dev_name in names for path in self.paths.values())
+        used = {*self.waiting, *(path.dev_name for path in self.paths.values())}
+        return bool(self.failing) or bool(used & names)
 
     def _address(self, event: Event) -> bool:
         key = (event.index, *event.signature)

@@ -27,6 +27,13 @@ LEGACY_CUT = 1000
 """Bytes of a datagram after which the kernel goes on in the next one, without saying so."""
 MAX_WAITING = 10000
 """Messages whose rest is waited for, all senders together: the oldest goes out as it is when there are more."""
+MAX_WAITING_TEXT = 64000000
+"""Characters of theirs, likewise."""
+MAX_JOINED = 120000
+"""Characters of a joined message, escapes included. The kernel's have 64 KiB at most; rsyslog splits lines of 128 KiB,
+and would take the rest for a message of somebody else."""
+MAX_PIECES = 128
+"""Fragments of one message: the kernel makes pieces of some 900 bytes."""
 
 _C_STYLE = {0: "\\0", 7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 27: "\\e"}
 _ESCAPES = {byte: _C_STYLE.get(byte, chr(byte) if 32 <= byte < 127 else f"\\x{byte:02X}") for byte in range(256)}
@@ -166,6 +173,19 @@ class Piece(NamedTuple):
             return self.body
         return self.body + "\\n" if offset == longest + 1 else None
 
+    def ends_at(self, total: int, full: int | None) -> bool:
+        """Whether it is certain that this fragment is the last one of a message, and no more is to come.
+
+        full: how many bytes one has that others follow, as far as that is known; the kernel's differ by a few, since
+        their own place in decimal digits is a part of them.
+        """
+        escapes = _ESCAPE.findall(self.body)
+        longest = len(self.body) + 1
+        shortest = longest - 1 - sum(len(escape) - 1 for escape in escapes)
+        if not escapes or total - self.offset - shortest in (0, 1):
+            return True
+        return full is not None and not (shortest <= full and full - 8 <= longest)
+
 
 class Waiting:
     """The fragments of one message."""
@@ -174,10 +194,26 @@ class Waiting:
         self.since = since
         self.total = total
         self.pieces: dict[int, Piece] = {}
+        self.size = 0
 
-    def joined(self) -> tuple[str, str] | None:
-        """Receive time of the first fragment and the whole message as one datagram, or None while a part is missing."""
+    def add(self, piece: Piece) -> None:
+        self.pieces[piece.offset] = piece
+        self.size += len(piece.text)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it cannot become a message any more."""
+        return len(self.pieces) > MAX_PIECES or self.size > MAX_JOINED
+
+    def joined(self, *, late: bool = False) -> tuple[str, str] | None:
+        """Receive time of the first fragment and the whole message as one datagram, or None while a part is missing.
+
+        late: nothing more is to come, so that the last fragment is the end wherever it can be.
+        """
         pieces = [self.pieces[offset] for offset in sorted(self.pieces)]
+        full = pieces[-1].offset - pieces[-2].offset if len(pieces) > 1 else None
+        if not (late or pieces[-1].ends_at(self.total, full)):
+            return None
         ends = [piece.offset for piece in pieces[1:]] + [self.total]
         bodies = [piece.until(end) for piece, end in zip(pieces, ends)]
         if pieces[0].offset != 0 or None in bodies:
@@ -192,6 +228,7 @@ class Joiner:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], Waiting] = {}
+        self._size = 0
 
     def add(self, now: float, source: str, received: str, text: str) -> list[tuple[str, str, str]]:
         """Take an escaped datagram that is a fragment; give what is ready: source, receive time, datagram."""
@@ -201,6 +238,8 @@ class Joiner:
             return [(source, received, text)]
         key = source, text[: head.start("fragment")]
         offset, total = int(place.group(1)), int(place.group(2))
+        if not offset < total <= MAX_JOINED:
+            return [(source, received, text)]
         ready: list[tuple[str, str, str]] = []
         waiting = self._waiting.get(key)
         if waiting is not None and (waiting.total != total or offset in waiting.pieces):
@@ -210,11 +249,16 @@ class Joiner:
             if len(self._waiting) >= MAX_WAITING:
                 ready += self._give_up(next(iter(self._waiting)))
             waiting = self._waiting[key] = Waiting(now, total)
-        waiting.pieces[offset] = Piece(offset=offset, received=received, text=text, body=head.group("body"))
-        whole = waiting.joined()
+        waiting.add(Piece(offset=offset, received=received, text=text, body=head.group("body")))
+        self._size += len(text)
+        whole = None if waiting.is_full else waiting.joined()
         if whole is not None:
-            del self._waiting[key]
+            self._size -= self._waiting.pop(key).size
             ready.append((source, *whole))
+        elif waiting.is_full:
+            ready += self._give_up(key)
+        while self._size > MAX_WAITING_TEXT:
+            ready += self._give_up(next(iter(self._waiting)))
         return ready
 
     def expired(self, now: float) -> list[tuple[str, str, str]]:
@@ -223,7 +267,12 @@ class Joiner:
         return [piece for key in late for piece in self._give_up(key)]
 
     def _give_up(self, key: tuple[str, str]) -> list[tuple[str, str, str]]:
-        pieces = self._waiting.pop(key).pieces
+        waiting = self._waiting.pop(key)
+        self._size -= waiting.size
+        whole = None if waiting.is_full else waiting.joined(late=True)
+        if whole is not None:
+            return [(key[0], *whole)]
+        pieces = waiting.pieces
         return [(key[0], pieces[offset].received, pieces[offset].text) for offset in sorted(pieces)]
 
 
@@ -249,7 +298,7 @@ class LegacyJoiner:
         goes_on = _fills_a_datagram(text)
         stamped = _LEGACY.fullmatch(text) is not None
         waiting = self._waiting.get(source)
-        if waiting is not None and not stamped:
+        if waiting is not None and not stamped and len(waiting.text) + len(text) <= MAX_JOINED:
             waiting.text += text
             return [] if goes_on else self._give(source)
         ready = [] if waiting is None else self._give(source)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import ROOT
-from kernels.guest.ground import NC0, RECEIVER, RECEIVER6, Ground, must, only, refused, shell
+from kernels.guest.ground import NC0, NC1, RECEIVER, RECEIVER6, Ground, must, only, refused, shell
 from kernels.guest.selftests import BOOT, LOG1
 
 Check = Callable[[Ground], None]
@@ -21,6 +21,7 @@ Check = Callable[[Ground], None]
 def checks(ground: Ground) -> Iterator[tuple[str, Check]]:
     yield "fault: what stopping a target by hand does to its siblings is known", siblings_by_hand
     yield "fault: stopping, changing and removing a target leaves its siblings sending", siblings_send_on
+    yield "fault: a device that is down stays down, and a sibling on it sends once it is up", down_stays_down
     yield "fault: an address that old kernels misread is refused and never stored", misread
     yield "fault: a failed write that changed the value all the same is put right", failed_write
     yield "fault: from IPv6 to IPv4 and back", families
@@ -81,6 +82,27 @@ def siblings_send_on(ground: Ground) -> None:
         ground.run(target)
         ports = sorted(heard.destination_port for heard in ground.say(what, 2))
         must(6667 in ports, f"{what}: the sibling fell silent")
+
+
+def down_stays_down(ground: Ground) -> None:
+    """What helps a sibling elsewhere, switching it off and on, would bring the device up."""
+    _siblings(ground)
+    other = {"name": "log1", "remote_ip": NC1.receivers[0]}
+    try:
+        shell(f"ip link set {NC0.name} down")
+        _planned, applied = ground.run(other)
+        must(not int(_flags(NC0.name), 16) & 1, f"{NC0.name} was brought up: {'; '.join(map(str, applied.actions))}")
+        must(ground.state("log1").dev_name == NC1.name, "the target has not moved")
+    finally:
+        ground.address(NC0, NC0.name)
+    ground.run(other)
+    ports = sorted(heard.destination_port for heard in ground.say("up again", 2))
+    must(6667 in ports, "the sibling is silent")
+
+
+def _flags(dev_name: str) -> str:
+    with open(f"/sys/class/net/{dev_name}/flags", encoding="ascii") as file:
+        return file.read()
 
 
 def misread(ground: Ground) -> None:

@@ -493,7 +493,17 @@ def hostile(count: int) -> list[bytes]:
     found[:: count // 100] = [
         dice.randbytes(dice.choice([1, 999, 1000, 8191, 8192, 8193, 65507])) for dummy in found[:: count // 100]
     ]
+    found[-len(beyond_the_line()) :] = beyond_the_line()
     return found
+
+
+def beyond_the_line() -> list[bytes]:
+    """Fragments that make a message, and one that is alone, of more than the 128 KiB after which rsyslog begins a new
+    line. What that would begin with names a file outside of the store, wherever it begins."""
+    path = b"../" * 300 + b"tmp/evil "
+    body = (path * 150)[:132000]
+    whole = [b"6,77,2,-,ncfrag=%d/%d;" % (at, len(body)) + body[at : at + 44000] for at in range(0, len(body), 44000)]
+    return [*whole, b"6,78,2,-,ncfrag=0/65000;" + b"\1" * 30000 + (path * 40)[:35000]]
 
 
 def check_hostile(source: str, count: int) -> list[str]:

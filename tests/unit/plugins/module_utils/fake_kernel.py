@@ -33,6 +33,7 @@ class Profile:
     transmit_errors: bool = False
     strict_ip: bool = False
     long_dev_name_refused: bool = False
+    short_local_ip: bool = False  # Ubuntu's 6.8.0-136 to -151 at least: the check of dev_name's length is there
     siblings_stop: bool = False
     veth_refused: bool = False
     attach: bool = False  # boot targets can be had in configfs
@@ -43,7 +44,7 @@ class Profile:
 PROFILES = {
     "5.10": Profile("5.10.0-33-amd64", siblings_stop=True),
     "6.1": Profile("6.1.0-30-amd64", long_dev_name_refused=True),
-    "6.8": Profile("6.8.0-151-generic", release_attribute=True, attach=True),
+    "6.8": Profile("6.8.0-151-generic", release_attribute=True, attach=True, short_local_ip=True),
     "6.12": Profile(
         "6.12.107-amd64",
         release_attribute=True,
@@ -93,6 +94,7 @@ class Interface:
     addresses: tuple[str, ...] = ()
     master: str = ""
     netpoll: bool = True
+    up: bool = True
 
 
 @dataclass
@@ -440,6 +442,7 @@ class FakeKernel(Files):
             raise OSError(errno.EBUSY, "busy")
         if not interface.netpoll:
             raise OSError(524, "not supported")
+        interface.up = True  # netpoll_setup() brings it up, whoever took it down
         if not any(target.local_ip):
             family = [address for address in interface.addresses if (":" in address) == target.ipv6]
             if not family:
@@ -475,6 +478,8 @@ class FakeKernel(Files):
                 raise OSError(errno.ENAMETOOLONG, "too long")
             target.dev_name = value[:15]
         else:
+            if attribute == "local_ip" and self.profile.short_local_ip and len(value) > 15:
+                raise OSError(errno.ENAMETOOLONG, "too long")
             self._write_address(target, attribute, value)
 
     def _write_address(self, target: Target, attribute: str, value: str) -> None:

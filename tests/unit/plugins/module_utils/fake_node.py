@@ -118,6 +118,8 @@ class FakeSystemd(FakeNode):
             if self.running is None:
                 return 1, "netconsole-sender.service is not active, cannot reload."
             self.running = replace(self.running, declaration=self.content(DECLARATION))
+        elif verb == "start":
+            self.running = self.running or replace(self.as_written(), unit=self.loaded)
         else:
             assert verb == "stop", command
             self.running = None

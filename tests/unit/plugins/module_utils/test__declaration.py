@@ -83,7 +83,7 @@ def test_a_document_is_sorted_and_has_no_empty_values() -> None:
                 "msgid_enabled": True,
                 "name": "log2",
                 "release": True,
-                "remote_ip": "2001:DB8::10",
+                "remote_ip": "2001:db8::10",
                 "remote_mac": "52:54:00:aa:bb:cc",
                 "remote_port": 514,
                 "state": "present",

@@ -228,7 +228,7 @@ def test_absent_takes_everything_away_and_stops_first() -> None:
     planned = plan_absent(files=files)
     carry_out(planned, files)
     assert files.entries == {}
-    assert files.ran == [STOP, RELOAD]
+    assert [command for command in files.ran if command[1] != "show"] == [STOP, RELOAD]
     assert files.folders.isdisjoint({"/etc/netconsole-sender", "/usr/local/lib/netconsole-sender"})
 
 
@@ -400,7 +400,7 @@ def test_the_initramfs_loses_it_too() -> None:
 def test_absent_cleans_the_initramfs() -> None:
     files = installed(early=early(with_initramfs_tools(node())))
     carry_out(plan_absent(files=files), files)
-    assert files.ran == [STOP, RELOAD, UPDATE]
+    assert [command for command in files.ran if command[1] != "show"] == [STOP, RELOAD, UPDATE]
     assert set(files.entries) == set(with_initramfs_tools(node()).entries)
 
 

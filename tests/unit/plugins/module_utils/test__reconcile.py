@@ -71,6 +71,18 @@ def next_hop(
     )
 
 
+def down_but_for(up: str) -> Any:
+    """The same host while all other interfaces are down."""
+
+    def hop(remote_ip: str, **given: Any) -> NextHop:
+        found = next_hop(remote_ip, **given)
+        if found.dev_name != up:
+            raise DeviceDownError(found.dev_name)
+        return found
+
+    return hop
+
+
 def never(dev_name: str) -> None:
     raise AssertionError(f"{dev_name} was touched")
 
@@ -187,6 +199,28 @@ class TestEveryKernel:
         run(kernel, LOG1)
         run(kernel, DeclaredTarget(name="log1", remote_ip="192.0.2.10", dev_name="eth1"))
         assert kernel.sends("theirs") and kernel.sends("log1")
+
+    @pytest.mark.parametrize("sibling_is_declared", [False, True])
+    def test_an_interface_that_is_down_stays_down_and_its_sibling_is_helped_once_it_is_up(
+        self, profile: str, sibling_is_declared: bool
+    ) -> None:
+        kernel = FakeKernel(profile)
+        network = replace(NETWORK, is_up=lambda dev_name: kernel.interfaces[dev_name].up)
+        kernel.foreign("theirs", enabled=True, remote_ip="192.0.2.20")
+        sibling = DeclaredTarget(name="log2", remote_ip="192.0.2.30")
+        declared = [sibling] if sibling_is_declared else []
+        run(kernel, LOG1, *declared, network=network)
+        kernel.interfaces["eth0"].up = False
+        down = replace(network, next_hop=down_but_for("eth1"))
+        moved = DeclaredTarget(name="log1", remote_ip="192.0.2.10", dev_name="eth1")
+        run(kernel, moved, *declared, network=down)
+        assert not kernel.interfaces["eth0"].up
+        assert kernel.sends("log1")
+        assert not planned(kernel, moved, *declared, network=down).changed
+        kernel.interfaces["eth0"].up = True
+        run(kernel, moved, *declared, network=network)
+        assert all(kernel.sends(name) for name in kernel.target_table)
+        assert not planned(kernel, moved, *declared, network=network).changed
 
     def test_a_fault_at_any_step_puts_everything_back_and_the_next_run_converges(self, profile: str) -> None:
         wanted = (
@@ -516,6 +550,37 @@ class TestWithoutAGap:
         assert (target.release, target.userdata, target.switches["msgid_enabled"]) == (True, {"rack": "a12"}, True)
 
 
+LONG_SOURCE = "2001:db8:1:2:3:4:5:15"
+
+
+def test_a_kernel_that_takes_no_long_source_address_chooses_it_itself() -> None:
+    kernel = FakeKernel("6.8")
+    kernel.interfaces["eth0"] = Interface(("192.0.2.15", LONG_SOURCE))
+    network = replace(
+        NETWORK, next_hop=lambda remote_ip, **given: next_hop(remote_ip, **{**given, "local_ip": LONG_SOURCE})
+    )
+    wanted = DeclaredTarget(name="log1", remote_ip="2001:db8:1:2:3:4:5:10")
+    kernel.foreign("log1", remote_ip="2001:db8::20", local_ip="2001:db8::99")  # an old source, too
+    run(kernel, wanted, network=network)
+    assert Configfs(files=kernel).targets()["log1"].attributes["local_ip"] == LONG_SOURCE
+    assert kernel.sends("log1")
+    assert not planned(kernel, wanted, network=network).changed
+
+
+def test_or_chooses_another_which_is_a_failure() -> None:
+    kernel = FakeKernel("6.8")
+    network = replace(
+        NETWORK, next_hop=lambda remote_ip, **given: next_hop(remote_ip, **{**given, "local_ip": LONG_SOURCE})
+    )
+    _steps, applied = run(kernel, DeclaredTarget(name="log1", remote_ip="2001:db8::10"), network=network)
+    assert applied.failures == {
+        "log1": "target log1: this kernel takes no local_ip of more than 15 characters, and chose 2001:db8::15 instead "
+        f"of {LONG_SOURCE} itself: give the target as a boot parameter (early), which can name it, or use a kernel "
+        "without this fault."
+    }
+    assert kernel.target_table == {}
+
+
 def test_the_console_log_level_is_part_of_the_plan() -> None:
     kernel = FakeKernel()
     steps, _applied = run(kernel, LOG1, console_loglevel=5)
@@ -691,6 +756,24 @@ class TestOneFails:
         )
         assert applied.failures == {"log9": "the name log9 has no address on this host."}
         assert list(kernel.target_table) == ["log1"]
+
+    def test_no_interface_is_brought_up_to_put_a_target_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        kernel = FakeKernel()
+        network = replace(NETWORK, is_up=lambda dev_name: kernel.interfaces[dev_name].up)
+        run(kernel, LOG1, network=network)
+        write = kernel.write
+
+        def write_until_port(path: str, text: str) -> None:
+            if path.endswith("/remote_port"):
+                kernel.interfaces["eth0"].up = False
+                raise OSError(errno.EIO, "Input/output error")
+            write(path, text)
+
+        monkeypatch.setattr(kernel, "write", write_until_port)
+        wanted = DeclaredTarget(name="log1", remote_ip="192.0.2.10", remote_port=6667)
+        _steps, applied = run(kernel, wanted, network=network)
+        assert "What could not be put back as it was: eth0 is down: bring it up" in applied.failures["log1"]
+        assert not kernel.interfaces["eth0"].up
 
     def test_what_could_not_be_put_back_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
         kernel = FakeKernel()

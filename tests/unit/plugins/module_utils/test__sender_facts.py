@@ -379,7 +379,12 @@ def test_what_the_routing_is_asked(
             ["log1: remote_port is 514, declared is 6666", "log1: local_port is 1, declared is 6665"],
             id="ports",
         ),
-        pytest.param({"extended": "0"}, {"extended": "auto"}, [], id="auto takes any format"),
+        pytest.param(
+            {"extended": "0"},
+            {"extended": "auto"},
+            ["log1: extended is false, declared is auto: this kernel has it"],
+            id="auto takes the better format",
+        ),
         pytest.param(
             {"extended": "0"}, {"extended": "true"}, ["log1: extended is false, declared is true"], id="the format"
         ),

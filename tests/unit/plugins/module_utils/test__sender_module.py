@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +15,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.netconsole.plugins.module_utils import _node_service, _sender_module
-from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs, ConsoleLoglevel
+from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import (
+    Configfs,
+    ConfigfsError,
+    ConsoleLoglevel,
+)
 from ansible_collections.fleet.netconsole.plugins.module_utils._declaration import declaration_from_options, document
+from ansible_collections.fleet.netconsole.plugins.module_utils._panic import PanicCaptureError
 from ansible_collections.fleet.netconsole.plugins.module_utils._reconcile import apply, plan
 from ansible_collections.fleet.netconsole.plugins.module_utils._sender_module import (
     goodbye,
@@ -167,11 +173,12 @@ def stage(monkeypatch):
     monkeypatch.setattr(_node_service, "archive", lambda sources: b"#!\n#\n")
     monkeypatch.setattr(_node_service, "digest", lambda sources: "1")
 
-    def run(state):
+    def run(state, **given):
         options = {"state": state, "targets": TARGETS if state == "present" else None, "persist": True, "watch": True}
         options.update(early="none", heartbeat=0, console_loglevel=4, panic_capture="set")
+        options.update(given)
         module: Any = SimpleNamespace(params=options, check_mode=False, warn=lambda warning: None)
-        if state == "present":
+        if state == "present" and options["persist"]:
             return _sender_module._persistent(module, files)
         return _sender_module._passing(module, files)
 
@@ -199,3 +206,37 @@ def test_the_host_is_as_before_whenever_a_run_was_killed(stage, state, death):
     assert stage.kernel.snapshot() == before
     assert (stage.files.entries, stage.files.running) == ({}, None)
     assert not stage.run("absent")["changed"]
+
+
+def test_a_refused_declaration_that_does_not_persist_leaves_the_service_running(stage):
+    stage.run("present")
+    stage.kernel.panic = 10  # somebody has set it since
+    running, before = stage.files.running, stage.kernel.snapshot()
+    with pytest.raises(PanicCaptureError):
+        stage.run("present", persist=False, panic_capture="require")
+    assert (stage.files.running, stage.kernel.snapshot()) == (running, before)
+
+
+def test_the_service_is_started_again_when_the_kernel_fails(stage, monkeypatch):
+    stage.run("present")
+    running, before = stage.files.running, stage.kernel.snapshot()
+
+    def fail(path, text):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stage.kernel, "write", fail)
+        with pytest.raises(ConfigfsError):
+            stage.run("present", persist=False, console_loglevel=3)
+    assert (stage.files.running, stage.kernel.snapshot()) == (running, before)
+
+
+def test_what_was_before_is_known_although_a_run_that_does_not_persist_came_between(stage):
+    before = stage.kernel.snapshot()
+    stage.run("present")
+    assert stage.run("present", persist=False)["changed"]
+    assert stage.files.running is None
+    assert not stage.run("present", persist=False)["changed"]
+    stage.run("absent", targets=TARGETS)
+    assert stage.kernel.snapshot() == before
+    assert stage.files.entries == {}

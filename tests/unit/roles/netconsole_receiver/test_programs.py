@@ -15,6 +15,7 @@ import os
 import random
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -70,6 +71,25 @@ def test_fragments_in_any_order_are_the_message(programs: dict[str, ModuleType],
     whole = programs["record"].escape(f"{HEADER};".encode() + body)
     joined = "".join(feed(programs, pieces))
     assert joined == whole
+
+
+@pytest.mark.parametrize("pieces_before", [0, 1])
+def test_a_short_last_piece_is_waited_for_where_bytes_were_escaped(
+    programs: dict[str, ModuleType], pieces_before: int
+) -> None:
+    body = b"a" * 900 * pieces_before + b"a" * 860 + b"\xc3\xa9" * 20 + b"z" * 30
+    *pieces, last = cut(body, 900)
+    joiner = programs["record"].Joiner()
+    assert feed(programs, pieces, joiner) == []
+    assert feed(programs, [last], joiner) == [programs["record"].escape(f"{HEADER};".encode() + body)]
+
+
+def test_a_text_with_escapes_of_the_sender_is_whole_after_a_while(programs: dict[str, ModuleType]) -> None:
+    joiner = programs["record"].Joiner()
+    body = b"a" * 800 + b"\\x01" * 25
+    assert feed(programs, cut(body, 900), joiner) == []
+    whole = [text for _source, _received, text in joiner.expired(float("inf"))]
+    assert whole == [f"{HEADER};{body.decode()}"]
 
 
 STAMPED = b"[    9.163816] "
@@ -136,6 +156,58 @@ def test_the_number_of_waiting_messages_is_bounded(
     monkeypatch.setattr(programs["record"], "MAX_WAITING", 2)
     starts = [cut(b"a" * 1500, 900, f"6,{number},1,-")[0] for number in range(3)]
     assert feed(programs, starts) == [starts[0].decode()]
+
+
+def test_no_message_is_joined_that_rsyslog_would_split(programs: dict[str, ModuleType]) -> None:
+    record = programs["record"]
+    for body, size in (
+        (b"a" * 119000, 40000),
+        (b"a" * 121000, 40000),
+        (b"a" * 60000 + b"\1" * 20000, 40000),
+        (b"a" * 90000, 700),
+    ):
+        joiner = record.Joiner()
+        pieces = cut(body, size)
+        given = feed(programs, pieces, joiner)
+        given += [text for _source, _received, text in joiner.expired(float("inf"))]
+        assert all(len(text) <= record.MAX_JOINED for text in given)
+        if body == b"a" * 119000:
+            assert given == [f"{HEADER};{body.decode()}"]
+        else:
+            assert sorted(given) == sorted(record.escape(piece) for piece in pieces), "each as it came"
+
+
+@pytest.mark.parametrize("place", ["9/9", "10/9", "0/0", "0/999999999"])
+def test_a_place_that_cannot_be_is_given_back_at_once(programs: dict[str, ModuleType], place: str) -> None:
+    text = f"{HEADER},ncfrag={place};a"
+    assert feed(programs, [text.encode()]) == [text]
+
+
+def test_a_flood_of_pieces_takes_no_time_and_little_memory(
+    programs: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = programs["record"]
+    monkeypatch.setattr(record, "MAX_WAITING_TEXT", 100000)
+    joiner = record.Joiner()
+    pieces = [f"{HEADER},ncfrag={2 * number}/100000;a".encode() for number in range(20000)]
+    pieces += [f"6,{number},1,-,ncfrag=0/100000;{'a' * 50000}".encode() for number in range(20)]
+    before = time.process_time()
+    given = feed(programs, pieces, joiner)
+    assert time.process_time() - before < 5.0
+    kept = sum(len(piece) for piece in pieces) - sum(map(len, given))
+    assert 0 < kept <= 100000
+    given += [text for _source, _received, text in joiner.expired(float("inf"))]
+    assert sorted(given) == sorted(piece.decode() for piece in pieces)
+
+
+def test_a_legacy_message_does_not_grow_without_end(programs: dict[str, ModuleType]) -> None:
+    record = programs["record"]
+    joiner = record.LegacyJoiner()
+    pieces = [FULL, *[b"b" * 1000] * 200]
+    given = feed(programs, pieces, joiner)
+    given += [text for _source, _received, text in joiner.expired(float("inf"))]
+    assert all(len(text) <= record.MAX_JOINED for text in given)
+    assert "".join(given) == b"".join(pieces).decode()
 
 
 @pytest.mark.parametrize(
