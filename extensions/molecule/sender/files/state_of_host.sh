@@ -18,3 +18,4 @@ done
 lsmod | awk '{print $1}' | grep -E '^(netconsole|configfs)$'
 cat /proc/sys/kernel/printk /proc/sys/kernel/panic
 ls /sys/kernel/config
+ls -d /run/netconsole-sender 2>/dev/null || true
