@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Configfs
@@ -25,6 +26,8 @@ def checks() -> Iterator[tuple[str, Check]]:
     yield "network: a receiver on this very host is sent to over lo, by IPv6", loopback
     yield "network: of several routes, as wide as a default route, the one with the lowest metric is taken", metrics
     yield "network: policy routing by the source address is followed", policy
+    yield "network: of several next hops that are as good, a target keeps its own", as_good
+    yield "network: a receiver that answers neither ARP nor neighbour discovery is a failure within seconds", silence
     yield "network: a device in a VRF is refused", vrf
     yield "network: in another network namespace, as after unshare --net, nothing is done", elsewhere
 
@@ -69,6 +72,35 @@ def policy(ground: Ground) -> None:
     finally:
         shell(f"ip rule delete from {NC1.own(FAR)} table 100 && ip route flush table 100")
         shell(f"ip route delete {DEFAULT} via {NC0.receivers[0]} dev {NC0.name} metric 10")
+
+
+def as_good(ground: Ground) -> None:
+    ground.fresh()
+    hops = [f"nexthop via {device.receivers[0]} dev {device.name}" for device in (NC0, NC1)]
+    shell(f"ip route add {DEFAULT} {' '.join(hops)}")
+    try:
+        ground.run({"name": "log1", "remote_ip": FAR})
+        first = only(ground.say("one of two")).device
+        other = next(device for device in (NC0, NC1) if device.name != first)
+        ground.fresh()
+        ground.run({"name": "log1", "remote_ip": FAR, "dev_name": other.name})
+        ground.run({"name": "log1", "remote_ip": FAR})
+        must(only(ground.say("kept")).device == other.name, f"it moved to {first} without need")
+    finally:
+        shell(f"ip route delete {DEFAULT}")
+
+
+def silence(ground: Ground) -> None:
+    ground.fresh()
+    ground.run(LOG1)
+    was = Configfs().targets()
+    for receiver in ("203.0.113.12", "2001:db8:a::12"):
+        began = time.monotonic()
+        planned = ground.host().plan({"targets": [{"name": "log2", "remote_ip": receiver}]})
+        took = time.monotonic() - began
+        must("does not answer" in planned.failures.get("log2", ""), f"refused in other words: {planned.failures}")
+        must(took < 8, f"{receiver}: it took {took:.1f} s")
+    must(Configfs().targets() == was, "the other target was touched")
 
 
 def _sends_by(ground: Ground, target: dict[str, str], device: str) -> None:

@@ -32,7 +32,7 @@ def checks(ground: Ground) -> Iterator[tuple[str, Check]]:
             form = "extended" if extended == "true" else "basic"
             yield f"netcons_basic: {form} over {family} arrives", _basic(receiver, extended)
     yield "netcons_cmdline: a boot target by device name sends, and the declaration takes its place", by_name
-    if ground.version >= (7, 0):
+    if ground.version >= (7, 0) or _has_update(6, 12, 94):
         yield "netcons_cmdline: a boot target by MAC sends, and the declaration takes its place", by_mac
     if ground.offer.userdata_keys:
         yield "netcons_overflow: a target takes as many keys as fit, and one more is refused before", overflow
@@ -54,6 +54,12 @@ def checks(ground: Ground) -> Iterator[tuple[str, Check]]:
     yield "netcons_over_bonding: a port is refused with the bond's name, released it works", bond_port
     yield "netcons_over_bonding: a target whose device becomes a port stops, and the reason is told", enslaved
     yield "netcons_over_bonding: veth works up to 6.11 and is refused from 6.12 on", veth
+
+
+def _has_update(major: int, minor: int, update: int) -> bool:
+    """Whether this is such a kernel of Debian's, from that stable update on."""
+    match = re.search(rf"Debian {major}\.{minor}\.(\d+)", os.uname().version)
+    return match is not None and int(match.group(1)) >= update
 
 
 def _basic(receiver: str, extended: str) -> Check:
@@ -314,6 +320,8 @@ def over_bond(ground: Ground) -> None:
         shell("ip link add kd0 type dummy && ip link set kd0 master kb0")
         must(ground.state("log1").enabled, "a further port stopped it")
         only(ground.say("with two ports"))
+        ground.run({**LOG1, "dev_name": "auto"})
+        must(ground.state("log1").dev_name == "kb0", "auto is not the bond that the route leads by")
         if ground.version >= (6, 12):
             _no_veth_below(ground)
     finally:
