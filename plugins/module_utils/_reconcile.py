@@ -483,11 +483,10 @@ def _unseen_boot_targets(
 
 
 def _replaced(comes: Sequence[DesiredTarget], observed: Mapping[str, TargetState]) -> list[DesiredTarget]:
-    """Boot targets whose receiver a declared target sends to: they go when that one is as declared."""
+    """Boot targets whose receiver a declared target has: they go when that one is as declared."""
     taken: dict[tuple[object, object], str] = {
         (target.attributes.get("remote_ip"), target.attributes["remote_port"]): target.name
         for target in reversed(comes)
-        if target.enabled
     }
     replaced = []
     for name, state in observed.items():

@@ -208,7 +208,7 @@ class FakeKernel(Files):
             tuple(self.printk),
             self.panic,
             {
-                name: (vars(target) | {"userdata": dict(target.userdata), "switches": dict(target.switches)})
+                name: {**vars(target), "userdata": dict(target.userdata), "switches": dict(target.switches)}
                 for name, target in self.target_table.items()
             },
         )
