@@ -465,6 +465,7 @@ def platform(store: str) -> Counts:
             break
         time.sleep(4.0)
     counts |= arrivals
+    counts["kafka_says"] = KAFKA_SAYS.read_text(encoding="utf-8")[-2000:]
     return compare(
         counts,
         all_was_taken=counts["taken"] == counts["sent"],
