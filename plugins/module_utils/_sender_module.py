@@ -141,6 +141,7 @@ def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
     with locked(os.path.dirname(DECLARATION)):
         planned = _plan(declaration)  # what is refused is refused while the service runs
     ran = False if module.check_mode else stop_service(node, files=files)
+    _end_heartbeat(module, stored)  # while somebody still sends it
     try:
         with locked(os.path.dirname(DECLARATION)):
             if not module.check_mode:
@@ -151,7 +152,6 @@ def _passing(module: AnsibleModule, files: Files) -> dict[str, Any]:
         if ran:
             start_service(files=files)
         raise
-    _end_heartbeat(module, stored)
     if not module.check_mode:
         tell_systemd(node, files=files)
     result = _result(module, planned, applied, node)

@@ -26,7 +26,7 @@ _OWN = "zz-fleet-netconsole.conf"
 _HEADER = "# Kernel parameters that the Ansible module fleet.netconsole.kernel_cmdline was given. Change them there.\n"
 _MARK, _END = "\x01", "\x02"
 # What mkinitcpio's process_preset takes out of a preset, which is a file of bash: image, plain image, line, options.
-_READ_PRESET = """
+_READ_PRESET = r"""
 . "$1" >/dev/null || exit 1
 for variant in "${PRESETS[@]}"; do
   image="${variant}_uki" plain="${variant}_image" cmdline="${variant}_cmdline" words=()
@@ -135,7 +135,6 @@ class Files:
     def take(self, changes: t.Iterable[FileChange]) -> None:
         """Begin with changes that are planned already."""
         for change in changes:
-            self.text(change.path)
             self._put(change.path, None if change.after is None else latin(change.after))
 
     def text(self, path: str) -> str | None:
@@ -189,7 +188,6 @@ class Files:
                 continue
             # What a package brings is not changed: /etc comes before it.
             in_place = path != kernel_install.FALLBACK or len(source.files) == 1 or new == text
-            self.text(kernel_install.FILE)
             self._put(path if in_place else kernel_install.FILE, None if new == f"{_HEADER}\n" else new)
 
     def changes(self) -> tuple[FileChange, ...]:
@@ -202,6 +200,7 @@ class Files:
         )
 
     def _put(self, path: str, text: str | None) -> None:
+        self.text(path)  # so that it is known what is there
         self._after[self.host.real(path)] = text
 
     def _paths(self, source: Source) -> list[str]:

@@ -231,6 +231,17 @@ def test_the_service_is_started_again_when_the_kernel_fails(stage, monkeypatch):
     assert (stage.files.running, stage.kernel.snapshot()) == (running, before)
 
 
+@pytest.mark.parametrize("given", [{"state": "absent"}, {"state": "present", "persist": False}])
+def test_the_receivers_are_told_that_no_mark_is_to_come_while_the_target_sends(stage, monkeypatch, given):
+    stage.run("present", heartbeat=5)
+    told = []
+    monkeypatch.setattr(
+        _sender_module, "write_mark", lambda minutes, paths: told.append((minutes, stage.kernel.sends("log1")))
+    )
+    stage.run(given["state"], **{name: value for name, value in given.items() if name != "state"})
+    assert told == [(0, True)]
+
+
 def test_what_was_before_is_known_although_a_run_that_does_not_persist_came_between(stage):
     before = stage.kernel.snapshot()
     stage.run("present")
