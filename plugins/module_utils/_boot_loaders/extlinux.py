@@ -16,6 +16,7 @@ from .._command import CommandError
 from .._command_line import CommandLineError, Parameter, parse, satisfied
 from . import kernel_install, shell
 from .interface import (
+    HEADER,
     BootLoader,
     BootLoaderError,
     Command,
@@ -88,9 +89,6 @@ class UBootMenu(BootLoader):
     settings = "/etc/default/u-boot"
     drop_in = "/etc/u-boot-menu/conf.d/zz-fleet-netconsole.conf"
     configuration = "/boot/extlinux/extlinux.conf"
-    _header = (
-        "# Kernel parameters that the Ansible module fleet.netconsole.kernel_cmdline was given. Change them there.\n"
-    )
     _default = "ro quiet"
     _evaluate = """
 for file in /etc/default/u-boot /usr/share/u-boot-menu/conf.d/*.conf /etc/u-boot-menu/conf.d/*.conf
@@ -169,7 +167,7 @@ printf '\\001%s\\001%s\\001' "$U_BOOT_PARAMETERS" "$U_BOOT_UPDATE"
         added = new.startswith(f"{base} ")
         start = f"${{U_BOOT_PARAMETERS:-{self._default}}}" if added else ""
         value = start + shell.quoted(new[len(base) :] if added else new)
-        return file_change(self.drop_in, old, f'{self._header}U_BOOT_PARAMETERS="{value}"\n')
+        return file_change(self.drop_in, old, f'{HEADER}U_BOOT_PARAMETERS="{value}"\n')
 
     def _value_without_drop_in(self) -> str:
         name = self.drop_in.rsplit("/", 1)[1]

@@ -16,14 +16,13 @@ from .._command import CommandError
 from .._command_line import CommandLine, Parameter, Word, parse, satisfied
 from . import grub_script, shell
 from .host import Host
-from .interface import BootLoaderError, FileChange, file_change, latin, latin_output
+from .interface import HEADER, BootLoaderError, FileChange, file_change, latin, latin_output
 
 LINUX = "GRUB_CMDLINE_LINUX"
 DEFAULT = "GRUB_CMDLINE_LINUX_DEFAULT"
 SETTINGS = "/etc/default/grub"
 DROP_INS = "/etc/default/grub.d"
 DROP_IN = f"{DROP_INS}/zz-fleet-netconsole.cfg"
-_HEADER = "# Kernel parameters that the Ansible module fleet.netconsole.kernel_cmdline was given. Change them there.\n"
 _MARK = "\x01"
 _PRINT = f'printf \'{_MARK}%s{_MARK}%s{_MARK}\' "${LINUX}" "${DEFAULT}"\n'
 _READ_FILES = 'for file in "$@"; do if [ -e "$file" ]; then . "$file" >/dev/null; fi; done\n' + _PRINT
@@ -84,7 +83,7 @@ def change_settings(
     if texts[DROP_IN] is not None and _is_empty(texts[DROP_IN] or ""):
         texts[DROP_IN] = None
     if texts[SETTINGS] is not None:
-        texts[SETTINGS] = (texts[SETTINGS] or "").replace(f'{_HEADER}{LINUX}="${LINUX}"\n', "")
+        texts[SETTINGS] = (texts[SETTINGS] or "").replace(f'{HEADER}{LINUX}="${LINUX}"\n', "")
     changes = [change for path, text in texts.items() for change in file_change(path, before[path], text)]
     if changes:  # a drop-in that comes later may add words, so that the new ones are not the last
         order = [SETTINGS, *sorted(path for path in texts if path != SETTINGS)]
@@ -165,11 +164,11 @@ def _append(text: str | None, word: str) -> str:
     if found:
         return shell.append(text or "", found[-1], word)
     start = "" if not text or text.endswith("\n") else "\n"
-    return f'{text or ""}{start}{_HEADER}{LINUX}="${LINUX} {shell.quoted(word)}"\n'
+    return f'{text or ""}{start}{HEADER}{LINUX}="${LINUX} {shell.quoted(word)}"\n'
 
 
 def _is_empty(text: str) -> bool:
-    return text.replace(_HEADER, "").strip() in ("", f'{LINUX}="${LINUX}"')
+    return text.replace(HEADER, "").strip() in ("", f'{LINUX}="${LINUX}"')
 
 
 def as_line(words: t.Iterable[Word]) -> CommandLine:

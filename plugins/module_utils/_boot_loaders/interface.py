@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from .._command_line import Parameter, change, parse, satisfied
 from .host import Host
 
+HEADER = "# Kernel parameters that the Ansible module fleet.netconsole.kernel_cmdline was given. Change them there.\n"
+"""The first line of a file that is this module's own."""
+
 
 class BootLoaderError(Exception):
     """The boot loader's configuration cannot be read, or cannot be changed as declared: the message says why."""

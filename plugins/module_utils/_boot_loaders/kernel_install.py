@@ -22,7 +22,7 @@ FILE = "/etc/kernel/cmdline"
 MADE = "/etc/kernel/cmdline.made-by-fleet-netconsole"  # holds the line that FILE was made from
 FALLBACK = "/usr/lib/kernel/cmdline"
 _RUNNING = "/proc/cmdline"
-_ROW = re.compile(r"[^\n]*\n|[^\n]+")
+ROW = re.compile(r"[^\n]*\n|[^\n]+")
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _NOT_KEPT = ("BOOT_IMAGE", "initrd", "systemd.machine_id")
 
@@ -61,7 +61,7 @@ def read_line(host: Host) -> str | None:
 
 def changed_text(text: str, parameters: t.Sequence[Parameter]) -> str:
     """The file with the declared parameters. Lines that are comments, and the line ends, stay."""
-    rows = _ROW.findall(text)
+    rows = ROW.findall(text)
     numbers = [number for number, row in enumerate(rows) if _BLANKS.sub("", row) and not _is_comment(row)]
     if not numbers and not satisfied(parse(""), parameters):
         numbers = [add_row(rows)]
@@ -162,7 +162,7 @@ def change_line(
 
 def _one_line(text: str) -> str:
     """As 90-loaderentry.install reads it."""
-    return _BLANKS.sub(" ", "".join(row for row in _ROW.findall(text) if not _is_comment(row))).strip(" ")
+    return _BLANKS.sub(" ", "".join(row for row in ROW.findall(text) if not _is_comment(row))).strip(" ")
 
 
 def _is_comment(row: str) -> bool:

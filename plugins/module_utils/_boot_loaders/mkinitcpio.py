@@ -18,12 +18,11 @@ from .._command import CommandError
 from .._command_line import Parameter, parse, satisfied
 from . import kernel_install
 from .host import Host
-from .interface import BootLoaderError, Command, FileChange, latin, latin_output
+from .interface import HEADER, BootLoaderError, Command, FileChange, latin, latin_output
 
 PRESETS = "/etc/mkinitcpio.d"
 _DROP_INS = "/etc/cmdline.d"
 _OWN = "zz-fleet-netconsole.conf"
-_HEADER = "# Kernel parameters that the Ansible module fleet.netconsole.kernel_cmdline was given. Change them there.\n"
 _MARK, _END = "\x01", "\x02"
 # What mkinitcpio's process_preset takes out of a preset, which is a file of bash: image, plain image, line, options.
 _READ_PRESET = r"""
@@ -38,7 +37,6 @@ for variant in "${PRESETS[@]}"; do
   printf '\2'
 done
 """
-_ROW = re.compile(r"[^\n]*\n|[^\n]+")
 _SUFFIXES = re.compile(rb"(?s)(.+?)(?:\.[A-Za-z~][A-Za-z0-9~]*)*\Z")
 _LETTER = re.compile(rb"[A-Za-z]")
 
@@ -150,13 +148,17 @@ class Files:
     def line(self, source: Source) -> str | None:
         """The line that the next image gets; None where no file has it, and so the running kernel's is taken."""
         paths = self._paths(source)
-        return _line(row for path in paths for row in _ROW.findall(self.text(path) or "")) if paths else None
+        return (
+            _line(row for path in paths for row in kernel_install.ROW.findall(self.text(path) or "")) if paths else None
+        )
 
     def change(self, source: Source, parameters: t.Sequence[Parameter], *, needed: bool) -> None:
         """Change the files for the declared parameters: new ones go into a file of their own in the folder.
 
         needed: raise BootLoaderError where no file has a line, since one that has only the parameters would not boot.
         """
+        if source == NO_LINE and needed:
+            raise BootLoaderError("a preset of mkinitcpio makes an image with --no-cmdline: take that out of it first")
         paths = self._paths(source)
         if not paths:
             if needed:
@@ -174,7 +176,7 @@ class Files:
         rows: list[str] = []
         owners: list[str] = []
         for path, text in texts.items():
-            found = _ROW.findall(f"{_HEADER}\n" if text is None else text)
+            found = kernel_install.ROW.findall(f"{HEADER}\n" if text is None else text)
             rows += [row if row.endswith("\n") else f"{row}\n" for row in found]
             owners += [path] * len(found)
         numbers = [number for number, row in enumerate(rows) if not row.startswith("#")]
@@ -188,7 +190,7 @@ class Files:
                 continue
             # What a package brings is not changed: /etc comes before it.
             in_place = path != kernel_install.FALLBACK or len(source.files) == 1 or new == text
-            self._put(path if in_place else kernel_install.FILE, None if new == f"{_HEADER}\n" else new)
+            self._put(path if in_place else kernel_install.FILE, None if new == f"{HEADER}\n" else new)
 
     def changes(self) -> tuple[FileChange, ...]:
         """What is to be written and removed."""

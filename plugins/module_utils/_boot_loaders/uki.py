@@ -133,8 +133,6 @@ class UnifiedKernelImage(BootLoader):
     def _command(self, image: _Image, problems: t.Sequence[str]) -> Command:
         """What makes an image anew. Raises BootLoaderError when nothing would."""
         path = image.entry.id
-        if image.source == mkinitcpio.NO_LINE:
-            raise BootLoaderError(f"a preset of mkinitcpio makes {path} with --no-cmdline: take that out of it first")
         if image.preset is not None:
             programs = {"mkinitcpio": "mkinitcpio"}
         elif self._setting("layout") == "uki":

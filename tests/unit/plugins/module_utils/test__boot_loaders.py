@@ -757,6 +757,16 @@ def test_mkinitcpio_gets_new_parameters_by_a_file_of_their_own(tmp_path):
     assert machine.host.read(f"/{own}") is None
 
 
+def test_an_image_that_would_lose_its_line_is_not_made_anew_beside_another(tmp_path):
+    machine = machine_of("uki of mkinitcpio", tmp_path)
+    _edit(PRESET, "--cmdline /etc/kernel/fallback", "--no-cmdline")(machine.host)
+    machine.host.put(f"{ESP}/EFI/Linux/arch-linux-fallback.efi", uki("ro single a=1"))  # from before
+    before = machine.host.tree()
+    with pytest.raises(BootLoaderError, match="makes an image with --no-cmdline: take that out"):
+        run(machine, [A], check_mode=False)
+    assert machine.host.tree() == before
+
+
 def test_mkinitcpio_takes_an_empty_file(tmp_path):
     machine = machine_of("uki of mkinitcpio", tmp_path)
     machine.host.put("/etc/kernel/fallback", "# nothing yet\n")
