@@ -30,6 +30,7 @@ from scenarios import (
     SENDERS,
     run_boot_loader,
     run_containers,
+    run_dracut,
     run_engine,
     run_machines,
     run_receiver_bench,
@@ -73,6 +74,7 @@ PLANS: dict[str, dict[str, Stage]] = {
     "boot_loaders": {
         "tools": run_boot_tools,
         **{loader: partial(run_boot_loader, loader, long=True) for loader in BOOT_LOADERS},
+        "dracut": run_dracut,
     },
 }
 

@@ -113,6 +113,11 @@ def run_boot_loader(loader: str = "grub-bios", *, long: bool = False) -> Outcome
     return _run_scenario("boot_loaders", guests=(loader,), timeout=5400, title=title, variables=LONG if long else None)
 
 
+def run_dracut() -> Outcome:
+    """A sender whose initramfs dracut has made, booted with both forms of netconsole_sender_early."""
+    return _run_scenario("dracut", guests=("dracut",), timeout=5400)
+
+
 def _run_scenario(
     name: str, *, guests: tuple[str, ...], timeout: float, title: str = "", variables: Mapping[str, str] | None = None
 ) -> Outcome:

@@ -29,14 +29,8 @@ DRACUT = "/etc/dracut.conf.d/netconsole-sender.conf"
 STAMP = "/etc/netconsole-sender/initramfs"  # what the initramfs was last made of
 PATHS = (MODPROBE, RULE, HOOK, DRACUT)
 
-_UPDATES: Mapping[str, Sequence[str]] = {
-    HOOK: ("update-initramfs", "-u", "-k", "all"),
-    DRACUT: ("dracut", "--force", "--regenerate-all"),
-}
-_GENERATORS: Mapping[str, Sequence[str]] = {
-    HOOK: ("/usr/sbin/update-initramfs",),
-    DRACUT: ("/usr/bin/dracut", "/usr/sbin/dracut"),
-}
+_UPDATE = "/usr/sbin/update-initramfs"  # of initramfs-tools (it runs mkinitramfs), or of Debian's dracut from 107 on
+_DRACUT_PROGRAMS = ("/usr/bin/dracut", "/usr/sbin/dracut")
 _NOTE = "# Written by Ansible (fleet.netconsole). Changes are overwritten.\n"
 _HOOK = """\
 #!/bin/sh
@@ -113,10 +107,9 @@ def _driver(device: str, files: Files) -> str:
 
 def _generator(files: Files) -> str:
     """The file for what makes this host's initramfs; "" where nothing is known that does."""
-    for path, programs in _GENERATORS.items():
-        if any(files.entry(program).present for program in programs):
-            return path
-    return ""
+    if b"mkinitramfs" in (files.entry(_UPDATE).content or b""):
+        return HOOK
+    return DRACUT if any(files.entry(program).present for program in _DRACUT_PROGRAMS) else ""
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:
@@ -130,4 +123,8 @@ def regeneration(entries: Sequence[Entry], *, files: Files) -> Sequence[str] | N
     current = "" if stamp.content is None else stamp.text()
     if current == fingerprint(entries):
         return None
-    return _UPDATES.get(_generator(files))
+    if not _generator(files):
+        return None
+    if files.entry(_UPDATE).present:  # it also tells boot loaders that keep a copy of it elsewhere
+        return ("update-initramfs", "-u", "-k", "all")
+    return ("dracut", "--force", "--regenerate-all")

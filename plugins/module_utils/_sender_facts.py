@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
 from ._address import AddressError, parse_ip
+from ._boot_parameter import BootTarget
 from ._boot_sources import PROC_CMDLINE, command_line_words, drop_ins, netconsole_parameters
 from ._command import CommandError, CompletedCommand, run_command
 from ._configfs import PRINTK, ROOT, Configfs, Files, TargetState
@@ -111,6 +112,7 @@ class Audit:
         declaration = self._declaration()
         states = self._states()
         targets = [self._target(state, declaration) for state in states]
+        boot_parameters = self._boot_parameters(targets, built_in=bool(module["built_in"]))
         console = self._console(words)
         service = self._service()
         return {
@@ -119,12 +121,12 @@ class Audit:
             "configfs": self._configfs(module),
             "capabilities": sorted(features(states[0])) if states else None,
             "targets": targets,
-            "boot_parameters": self._boot_parameters(built_in=bool(module["built_in"])),
+            "boot_parameters": boot_parameters,
             "console": console,
             "panic": self._panic(),
             "service": service,
             "declaration": declaration,
-            "drift": _all_drift(targets, declaration, console, service),
+            "drift": _all_drift(targets, boot_parameters, declaration, console, service),
             "unreadable": self.unreadable,
         }
 
@@ -210,9 +212,29 @@ class Audit:
             states += [] if state is None else [state]
         return states
 
-    def _boot_parameters(self, *, built_in: bool) -> list[dict[str, Any]]:
+    def _boot_parameters(self, targets: Sequence[Mapping[str, Any]], *, built_in: bool) -> list[dict[str, Any]]:
+        """What the next boot has, and where it would send otherwise than the declared targets do."""
         found = netconsole_parameters(lambda path: self._text(path) or "", self._names, built_in=built_in)
-        return [parameter.as_dict() for parameter in found]
+        hops = {
+            _receiver(target): NextHop(**target["next_hop"])
+            for target in targets
+            if target["declared"] and target["next_hop"] is not None
+        }
+        return [{**parameter.as_dict(), "drift": self._boot_drift(parameter.targets(), hops)} for parameter in found]
+
+    def _boot_drift(self, targets: Sequence[BootTarget], hops: Mapping[tuple[Any, Any], NextHop]) -> list[str]:
+        drift = []
+        for target in targets:
+            given = {name: value for name, value in asdict(target).items() if value is not None}
+            remote_ip, remote_port = receiver = _receiver(given)
+            if receiver not in hops:
+                continue
+            if ":" in given.get("dev_name", ""):  # a MAC address in place of a name
+                del given["dev_name"]
+            has = {**asdict(hops[receiver]), **given}
+            words = _next_hop_drift(has, self._kept(has, hops[receiver]))
+            drift += [f"target of {remote_ip} port {remote_port}: {word}" for word in words]
+        return drift
 
     def _console(self, words: Sequence[tuple[str, str | None]]) -> dict[str, Any]:
         levels = [int(number) for number in (self._text(PRINTK) or "").split()]
@@ -296,9 +318,9 @@ class Audit:
             if parse_ip(str(state.attributes["remote_ip"])).is_unspecified:
                 result["drift"] += ["it has no receiver: remote_ip is not set"] if state.enabled else []
                 return result
-            hop = self._kept(state, self._next_hop(state, declared or {}))
+            hop = self._kept(state.attributes, self._next_hop(state, declared or {}))
             result["next_hop"] = asdict(hop)
-            result["drift"] += _next_hop_drift(state, hop)
+            result["drift"] += _next_hop_drift(state.attributes, hop)
             if state.enabled:
                 self.network.device(state.dev_name)
         except (AddressError, DeviceError, IprouteError, NextHopError) as error:
@@ -321,9 +343,9 @@ class Audit:
         )
         return self.network.next_hop(remote_ip, timeout=NEXT_HOP_TIMEOUT, **fixed)
 
-    def _kept(self, state: TargetState, hop: NextHop) -> NextHop:
+    def _kept(self, attributes: Mapping[str, Any], hop: NextHop) -> NextHop:
         """The next hop that the target has, while it is one of several that are as good as the one found."""
-        has = (state.attributes["dev_name"], state.attributes["remote_mac"])
+        has = (attributes["dev_name"], attributes["remote_mac"])
         if has == (hop.dev_name, hop.remote_mac):
             return hop
         others = self.network.equal_next_hops(hop)
@@ -379,9 +401,8 @@ def _shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _next_hop_drift(state: TargetState, hop: NextHop) -> list[str]:
-    """Where a target sends otherwise than the host's own routing would now, in plain words."""
-    has = state.attributes
+def _next_hop_drift(has: Mapping[str, Any], hop: NextHop) -> list[str]:
+    """Where a target with these attributes sends otherwise than the host's own routing would now, in plain words."""
     who = f"the receiver {hop.remote_ip}" if hop.gateway is None else f"the gateway {hop.gateway}"
     drift = []
     if has["remote_ip"] != hop.remote_ip:
@@ -397,12 +418,14 @@ def _next_hop_drift(state: TargetState, hop: NextHop) -> list[str]:
 
 def _all_drift(
     targets: Sequence[Mapping[str, Any]],
+    boot_parameters: Sequence[Mapping[str, Any]],
     declaration: Mapping[str, Any] | None,
     console: Mapping[str, Any],
     service: Mapping[str, Any] | None,
 ) -> list[str]:
     """Everything of a host that is not as it should be, each with what it is about in front."""
     drift = [f"{target['name']}: {words}" for target in targets for words in target["drift"]]
+    drift += [f"{boot['source']}: {words}" for boot in boot_parameters for words in boot["drift"]]
     if declaration is None:
         return drift
     there = {_receiver(target) for target in targets if target["name"].startswith("cmdline")}

@@ -188,6 +188,12 @@ sender_info:
         error:
           description: Why the kernel would refuse or misread it. V(null) when it would not.
           type: str
+        drift:
+          description:
+            - Where the next boot would send otherwise than the host's own routing would now, for receivers of declared
+              targets, in plain words. The sender's play makes it right.
+          type: list
+          elements: str
       sample:
         - source: /etc/modprobe.d/netconsole.conf
           read_by: modprobe
@@ -202,6 +208,7 @@ sender_info:
               extended: true
               release: false
           error: null
+          drift: []
     console:
       description: Which messages leave the host.
       type: dict
@@ -338,8 +345,9 @@ sender_info:
       sample: {console_loglevel: 7, targets: [{name: log1, remote_ip: 198.51.100.10}]}
     drift:
       description:
-        - All drift of the host in plain words, that of each target with its name in front, and declared targets that
-          are missing, another console log level, a service that does not run.
+        - All drift of the host in plain words, that of each target with its name in front, that of each boot
+          parameter with its file, declared targets that are missing, another console log level, a service that does
+          not run.
       type: list
       elements: str
       sample:

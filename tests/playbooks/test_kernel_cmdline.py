@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,9 @@ class Host:
         path.write_text(text + "\n")
         return path
 
-    def initramfs(self, program: str, *, works: bool = True) -> None:
-        """Install a program that makes an initramfs: it notes how it was called, and may fail."""
-        script = f'#!/bin/sh\necho "${{0##*/}} $*" >>{self.root}/made\nexit {0 if works else 1}'
+    def initramfs(self, program: str, *, works: bool = True, runs: str = "mkinitramfs") -> None:
+        """Install a program that makes an initramfs, by another one: it notes how it was called, and may fail."""
+        script = f'#!/bin/sh\n# {runs}\necho "${{0##*/}} $*" >>{self.root}/made\nexit {0 if works else 1}'
         self.write(f"usr/sbin/{program}", script).chmod(0o755)
 
     def built_in(self, kernel: str, *, driver: bool = True) -> None:
@@ -125,13 +126,21 @@ def test_a_module_and_initramfs_tools(host: Host) -> None:
     assert not (host.root / DRACUT).exists()
 
 
-def test_a_module_and_dracut(host: Host) -> None:
-    host.initramfs("dracut")
+@pytest.mark.parametrize(
+    ("more", "made"),
+    [
+        pytest.param((), "dracut --force --regenerate-all", id="dracut"),
+        pytest.param(("update-initramfs",), "update-initramfs -u -k all", id="from-107-on"),
+    ],
+)
+def test_a_module_and_dracut(host: Host, more: Sequence[str], made: str) -> None:
+    for program in ("dracut", *more):
+        host.initramfs(program, runs="dracut")
     outcome = host.play()
     assert outcome.status == 0, outcome.output
     assert host.parameters == [{"name": "netconsole.netconsole", "value": BY_NAME}, *LEVEL, AFTER_DRIVERS]
     assert (host.root / DRACUT).read_text().endswith('\nadd_drivers+=" netconsole virtio_net "\n')
-    assert host.made == ["dracut --force --regenerate-all"]
+    assert host.made == [made]
     assert not (host.root / INITRAMFS_TOOLS).exists()
 
 

@@ -110,7 +110,7 @@ def _router(name: str, suite: str) -> Machine:
 
 def _booted_by(loader: str, number: int) -> Machine:
     """A sender that boots as a real machine does, named after its boot loader."""
-    return replace(_sender(loader, "trixie", number), loader=loader, groups=("lab_boot_loaders",))
+    return replace(_sender(loader, "trixie", number), loader=loader, groups=(LOADERS[loader].group,))
 
 
 GUESTS: dict[str, Guest] = {

@@ -21,6 +21,8 @@ class Loader:
     uefi: bool
     packages: tuple[str, ...]
     """What is installed for it, without recommendations."""
+    group: str = "lab_boot_loaders"
+    """Which scenario's guest starts by it."""
 
     def firmware_options(self, variables: Path) -> list[str]:
         """qemu's options for the firmware. `variables` is the guest's own copy of UEFI's variables."""
@@ -40,5 +42,7 @@ LOADERS = {
         Loader("systemd-boot", uefi=True, packages=("systemd-boot", "systemd-boot-efi")),
         Loader("uki", uefi=True, packages=("systemd-boot", "systemd-boot-efi", "systemd-ukify")),
         Loader("extlinux", uefi=False, packages=("extlinux", "syslinux-common", "u-boot-menu")),
+        # The loader of grub-bios, with an initramfs by dracut: its package takes the place of initramfs-tools.
+        Loader("dracut", uefi=False, packages=("grub-pc", "dracut"), group="lab_dracut"),
     )
 }

@@ -19,6 +19,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -413,6 +414,7 @@ def _away(store: str, *, seconds: int, restarted: bool) -> Counts:
 KAFKA = AWAY / "kafka"
 KAFKA_SAYS = AWAY / "kafka.notes"
 SEARCH = AWAY / "search"
+REFUSED = QUEUES / "output-finder.errors"
 
 
 def platform_starts(_store: str) -> Counts:
@@ -420,8 +422,11 @@ def platform_starts(_store: str) -> Counts:
     stand-in for Elasticsearch (search.py): their addresses."""
     AWAY.mkdir(exist_ok=True)
     KAFKA_SAYS.write_text("")
+    for path in REFUSED.parent.glob(f"{REFUSED.name}*"):  # of an earlier run
+        path.unlink()
     redirected = [f"--property=StandardOutput=append:{KAFKA}", f"--property=StandardError=file:{KAFKA_SAYS}"]
-    consumer = ["kcat", "-X", "test.mock.num.brokers=1", "-b", "mock", "-C", "-t", "netconsole", "-u"]
+    settings = ["-X", "test.mock.num.brokers=1", "-X", "allow.auto.create.topics=true"]
+    consumer = ["kcat", *settings, "-b", "mock", "-C", "-t", "netconsole", "-u"]
     run("systemd-run", "--collect", "--unit=lab-kafka", *redirected, *consumer)
     _start_search()
     for _attempt in range(60):
@@ -440,14 +445,16 @@ def _start_search() -> None:
 
 def platform(store: str) -> Counts:
     """Outputs to a Kafka and to an Elasticsearch that go away for half a minute, with a rotation and a reload of names
-    meanwhile: both get all that is stored."""
+    meanwhile: both get all that is stored. What Elasticsearch refuses lies in a file, which is rotated, too."""
+    _send_refused(1)
     (broker,) = set(re.findall(r"127\.0\.0\.1:\d+", KAFKA_SAYS.read_text(encoding="utf-8")))
-    load = Load(store, messages=40 * RATE, rate=RATE, sources=20)
+    rate = RATE // 2  # what comes at once afterwards has to fit into the mock cluster, which keeps 5 MB
+    load = Load(store, messages=40 * rate, rate=rate, sources=20)
     time.sleep(2.0)
     run("nft", "add table inet lab_away")
     run("nft", "add chain inet lab_away out { type filter hook output priority 0; }")
-    for end in ("dport", "sport"):
-        run("nft", f"add rule inet lab_away out tcp {end} {broker.rpartition(':')[2]} reject with tcp reset")
+    for_rsyslog = f"meta skuid netconsole-receiver tcp dport {broker.rpartition(':')[2]}"  # kcat reads on meanwhile
+    run("nft", f"add rule inet lab_away out {for_rsyslog} reject with tcp reset")
     run("systemctl", "kill", "--signal=KILL", "lab-search")
     time.sleep(15.0)
     run("logrotate", "--force", "/etc/logrotate.d/netconsole-receiver")
@@ -456,12 +463,11 @@ def platform(store: str) -> Counts:
     run("nft", "delete table inet lab_away")
     _start_search()
     counts = load.counts()
+    _send_refused(2)
     for _attempt in range(40):
-        arrivals = {
-            "kafka": arrived(KAFKA, load.run_name),
-            "search": arrived(SEARCH, load.run_name),
-        }
-        if min(arrivals.values()) >= counts["stored"]:
+        arrivals = {"kafka": arrived(KAFKA, load.run_name), "search": arrived(SEARCH, load.run_name)}
+        counts["refused"] = [_refused(REFUSED.with_suffix(".errors.1")), _refused(REFUSED)]
+        if min(arrivals.values()) >= counts["stored"] and counts["refused"] == [[1], [2]]:
             break
         time.sleep(4.0)
     counts |= arrivals
@@ -472,7 +478,19 @@ def platform(store: str) -> Counts:
         all_is_stored=counts["stored"] == counts["taken"],
         kafka_has_all=counts["kafka"] == counts["stored"],
         search_has_all=counts["search"] == counts["stored"],
+        refused_ones_are_kept=counts["refused"] == [[1], [2]],
     )
+
+
+def _send_refused(number: int) -> None:
+    """Send a message that the stand-in refuses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(f"4,{number},1000000,-;lab refuse {number}\n".encode(), ("127.0.0.1", 6666))
+
+
+def _refused(path: Path) -> list[int]:
+    """Which of those are in a file."""
+    return sorted({int(number) for number in re.findall(r"lab refuse (\d)", path.read_text())}) if path.exists() else []
 
 
 SUBJECTS: dict[str, Callable[[str], Counts]] = {

@@ -4,7 +4,8 @@
 """Stand in for Elasticsearch and OpenSearch, which Debian does not have: search.py PORT FILE.
 
 Takes bulk requests (POST /_bulk, an action and a document in turn), writes each document to FILE before it answers,
-and refuses what is no JSON.
+and refuses what is no JSON. A document with the text "lab refuse" is refused by itself, like one that does not fit its
+index.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 import os
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+REFUSED = {"status": 400, "error": {"type": "mapper_parsing_exception", "reason": "refused by the lab"}}
 
 
 class Bulk(BaseHTTPRequestHandler):
@@ -41,13 +44,16 @@ class Bulk(BaseHTTPRequestHandler):
             if name not in ("index", "create"):
                 self.send_error(400)
                 return
+        refused = [b"lab refuse" in document for document in documents]
         with open(self.file, "ab") as file:
-            for document in documents:
+            for document, is_refused in zip(documents, refused, strict=True):
                 json.loads(document)
-                file.write(document + b"\n")
+                if not is_refused:
+                    file.write(document + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        self._answer({"errors": False, "items": [{"index": {"status": 201}} for _document in documents]})
+        items = [{"index": REFUSED if is_refused else {"status": 201}} for is_refused in refused]
+        self._answer({"errors": any(refused), "items": items})
 
     def _answer(self, answer: dict[str, object]) -> None:
         body = json.dumps(answer).encode()

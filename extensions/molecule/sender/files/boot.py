@@ -64,7 +64,7 @@ def main() -> None:
             {
                 "console_loglevel": int(output("cat", "/proc/sys/kernel/printk").split()[0]),
                 "multi_user": reached,
-                "root_mounted": kernel_times(r"EXT4-fs \(vda\): mounted filesystem")[0],
+                "root_mounted": kernel_times(r"EXT4-fs \(vda\d*\): mounted filesystem")[0],
                 "journal": said,
                 "sending": sending(said),
                 "started": kernel_times("netconsole: network logging started"),

@@ -10,7 +10,7 @@ import contextlib
 import json
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import pytest
 
@@ -22,6 +22,7 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._early import (
     RULE,
     STAMP,
     early_entries,
+    regeneration,
 )
 from ansible_collections.fleet.netconsole.plugins.module_utils._engine_archive import archive, engine_sources
 from ansible_collections.fleet.netconsole.plugins.module_utils._node_files import Entry, NodeError
@@ -135,8 +136,12 @@ def installed(*, active: str = "active", early: list[Entry] | None = None) -> Fa
     return files
 
 
+def program(files: FakeNode, path: str, content: bytes = b"") -> None:
+    files.entries[path] = Entry(path, content=content)
+
+
 def with_initramfs_tools(files: FakeNode) -> FakeNode:
-    files.entries["/usr/sbin/update-initramfs"] = Entry("/usr/sbin/update-initramfs", content=b"")
+    program(files, "/usr/sbin/update-initramfs", b"if mkinitramfs ${OPTS}")
     files.entries["/sys/class/net/eth1/device/driver/module"] = Entry("", link="../../../module/e1000")
     return files
 
@@ -416,13 +421,36 @@ def test_early_is_refused(attributes: dict[str, Any], reason: str) -> None:
         early_entries([{**ATTRIBUTES, **attributes}], files=with_initramfs_tools(node()))
 
 
-def test_dracut_gets_a_configuration() -> None:
+@pytest.mark.parametrize(
+    ("programs", "command"),
+    [
+        pytest.param({"/usr/bin/dracut": b""}, ("dracut", "--force", "--regenerate-all"), id="dracut"),
+        pytest.param({"/usr/sbin/dracut": b""}, ("dracut", "--force", "--regenerate-all"), id="in-sbin"),
+        pytest.param(
+            {"/usr/bin/dracut": b"", "/usr/sbin/update-initramfs": b"if dracut ${OPTS} --force"},
+            UPDATE,
+            id="from-107-on",
+        ),
+    ],
+)
+def test_dracut_gets_a_configuration(programs: dict[str, bytes], command: Sequence[str]) -> None:
     files = node()
     files.folders.add("/sys/class/net/eth1/device")
-    files.entries["/usr/bin/dracut"] = Entry("/usr/bin/dracut", content=b"")
-    found = {entry.path: entry.text() for entry in early(files) if entry.present}
+    for path, content in programs.items():
+        program(files, path, content)
+    wanted = early(files)
+    found = {entry.path: entry.text() for entry in wanted if entry.present}
     assert set(found) == {EARLY_PARAMETER, RULE, DRACUT}
     assert 'add_drivers+=" netconsole "' in found[DRACUT]
+    assert regeneration(wanted, files=files) == command
+
+
+def test_initramfs_tools_is_used_beside_the_core_of_dracut() -> None:
+    files = with_initramfs_tools(node())
+    program(files, "/usr/bin/dracut")
+    wanted = early(files)
+    assert {entry.path for entry in wanted if entry.present} == {EARLY_PARAMETER, RULE, HOOK}
+    assert regeneration(wanted, files=files) == UPDATE
 
 
 @pytest.mark.parametrize("watch", [True, False], ids=["watch", "once"])

@@ -542,6 +542,52 @@ def test_boot_parameters(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "drift"),
+    [
+        pytest.param("+6665@192.0.2.11/eth1,6666@192.0.2.10/52:54:00:00:00:10", [], id="as it is"),
+        pytest.param("@192.0.2.11/52:54:00:00:00:0b,@192.0.2.10/52:54:00:00:00:10", [], id="device by its MAC address"),
+        pytest.param("@/,@192.0.2.10/", [], id="all that can be left out"),
+        pytest.param("@/eth9,7777@192.0.2.10/;@/eth9,@192.0.2.9/", [], id="receivers of nobody"),
+        pytest.param(
+            "6665@192.0.2.11/eth1,6666@192.0.2.10/52:54:00:00:00:99;@/eth1,6667@192.0.2.10/",
+            ["it sends to the MAC address 52:54:00:00:00:99, the receiver 192.0.2.10 has 52:54:00:00:00:10 now"],
+            id="another next hop",
+        ),
+        pytest.param(
+            "@192.0.2.12/eth0,@192.0.2.10/52:54:00:00:00:10",
+            [
+                "it sends by eth0, the way to 192.0.2.10 is eth1 now",
+                "it sends from 192.0.2.12, the address towards 192.0.2.10 is 192.0.2.11 now",
+            ],
+            id="another device and address",
+        ),
+    ],
+)
+def test_drift_of_a_boot_parameter(host: Host, value: str, drift: list[str]) -> None:
+    host.target("log1").declare({"name": "log1", "remote_ip": "192.0.2.10"})
+    host.file("etc/modprobe.d/netconsole-sender.conf", f'options netconsole netconsole="{value}"\n')
+    facts = host.audit()
+    expected = [f"target of 192.0.2.10 port 6666: {words}" for words in drift]
+    assert facts["boot_parameters"][0]["drift"] == expected
+    assert facts["drift"] == [f"/etc/modprobe.d/netconsole-sender.conf: {words}" for words in expected]
+
+
+def test_drift_of_a_boot_parameter_that_nobody_declared(host: Host) -> None:
+    host.target("log1")
+    host.file("etc/modprobe.d/netconsole.conf", "options netconsole netconsole=@/eth9,@192.0.2.10/\n")
+    assert host.audit()["drift"] == []
+
+
+def test_a_boot_parameter_that_is_one_of_several_ways_that_are_as_good(host: Host) -> None:
+    host.target("log1").declare({"name": "log1", "remote_ip": "192.0.2.10"})
+    other = NextHop("192.0.2.10", "eth2", "203.0.113.5", "52:54:00:00:00:02", gateway="203.0.113.1")
+    host.equal = [HOP, other]
+    value = "@203.0.113.5/eth2,@192.0.2.10/52:54:00:00:00:02"
+    host.file("etc/modprobe.d/netconsole-sender.conf", f'options netconsole netconsole="{value}"\n')
+    assert host.audit()["drift"] == []
+
+
+@pytest.mark.parametrize(
     ("shown", "declared", "drift"),
     [
         pytest.param(ACTIVE, True, [], id="active"),
