@@ -25,9 +25,9 @@ LOOKED_AT = re.compile(r"(?<!\w)/(?=(?:etc|lib|sys|usr|var)/)")
 BY_NAME = "+6665@192.0.2.11/eth0,6666@192.0.2.10/52:54:00:00:00:02"
 BY_MAC = "+6665@192.0.2.11/52:54:00:00:00:0b,6666@192.0.2.10/52:54:00:00:00:02"
 LEVEL: list[dict[str, Any]] = [{"name": "loglevel", "value": "7"}, {"name": "quiet", "state": "absent"}]
-AFTER_DRIVERS = {"name": "rd.driver.post", "value": "netconsole", "unique": False}
 INITRAMFS_TOOLS = "etc/initramfs-tools/hooks/netconsole-cmdline"
 DRACUT = "etc/dracut.conf.d/netconsole-cmdline.conf"
+RULE = "etc/udev/rules.d/85-netconsole-cmdline.rules"
 
 
 class Host:
@@ -36,7 +36,7 @@ class Host:
     def __init__(self, path: Path) -> None:
         self.fleet, self.root = Fleet(path), path / "root"
         self.kernel = "6.12.0"
-        for folder in ("var/lib", "etc/initramfs-tools/hooks", "etc/dracut.conf.d", "usr/sbin"):
+        for folder in ("var/lib", "etc/initramfs-tools/hooks", "etc/dracut.conf.d", "etc/udev/rules.d", "usr/sbin"):
             (self.root / folder).mkdir(parents=True)
         self.write("sys/module/virtio_net/initstate", "live")
         self.write("sys/class/net/eth0/name_assign_type", "1")
@@ -86,11 +86,12 @@ class Host:
             look = look.replace(words, instead)
         files = known["__netconsole_sender_initramfs_files"]
         for file in files.values():
-            file["dest"] = LOOKED_AT.sub(f"{self.root}/", file["dest"])
+            file["dest"] = LOOKED_AT.sub(f"{self.root}/", file["dest"])  # the rule's is a variable of its own
         path = f"PATH={self.root}/usr/sbin:$PATH; "
         return {
             "__netconsole_sender_look": look,
             "__netconsole_sender_initramfs_files": files,
+            "__netconsole_sender_rule": LOOKED_AT.sub(f"{self.root}/", known["__netconsole_sender_rule"]),
             "__netconsole_sender_stamp": LOOKED_AT.sub(f"{self.root}/", known["__netconsole_sender_stamp"]),
             "__netconsole_sender_make_initramfs": path
             + LOOKED_AT.sub(f"{self.root}/", known["__netconsole_sender_make_initramfs"]),
@@ -138,8 +139,14 @@ def test_a_module_and_dracut(host: Host, more: Sequence[str], made: str) -> None
         host.initramfs(program, runs="dracut")
     outcome = host.play()
     assert outcome.status == 0, outcome.output
-    assert host.parameters == [{"name": "netconsole.netconsole", "value": BY_NAME}, *LEVEL, AFTER_DRIVERS]
-    assert (host.root / DRACUT).read_text().endswith('\nadd_drivers+=" netconsole virtio_net "\n')
+    assert host.parameters == [{"name": "netconsole.netconsole", "value": BY_NAME}, *LEVEL]
+    rule = host.root / RULE
+    assert rule.read_text().splitlines()[1:] == [
+        'ACTION=="add", SUBSYSTEM=="net", NAME=="eth0", RUN{builtin}+="kmod load netconsole"',
+        'ACTION=="add", SUBSYSTEM=="net", NAME=="", KERNEL=="eth0", RUN{builtin}+="kmod load netconsole"',
+    ]
+    words = f'\nadd_drivers+=" netconsole virtio_net "\ninstall_items+=" {rule} "\n'
+    assert (host.root / DRACUT).read_text().endswith(words)
     assert host.made == [made]
     assert not (host.root / INITRAMFS_TOOLS).exists()
 
@@ -148,8 +155,11 @@ def test_a_module_and_no_initramfs(host: Host) -> None:
     outcome = host.play()
     assert outcome.status == 0, outcome.output
     assert host.parameters == [{"name": "netconsole.netconsole", "value": BY_NAME}, *LEVEL]
+    assert (host.root / RULE).exists()
     assert not (host.root / DRACUT).exists()
     assert not (host.root / INITRAMFS_TOOLS).exists()
+    outcome = host.play()
+    assert "changed" not in outcome.recap["web1"], outcome.output
 
 
 def test_built_in(host: Host) -> None:
@@ -238,7 +248,6 @@ def test_absent_leaves_no_trace(host: Host, program: str, playbook: str) -> None
         {"name": "netconsole", "state": "absent"},
         {"name": "netconsole.netconsole", "state": "absent"},
         {"name": "loglevel", "value": 7, "state": "absent"},
-        {"name": "rd.driver.post", "value": "netconsole", "state": "absent"},
     ]
     assert len(host.made) == 2
     left = {path.relative_to(host.root).as_posix() for path in set(host.root.rglob("*")) - set(before)}

@@ -29,6 +29,7 @@ def checks() -> Iterator[tuple[str, Check]]:
     yield "network: of several next hops that are as good, a target keeps its own", as_good
     yield "network: a receiver that answers neither ARP nor neighbour discovery is a failure within seconds", silence
     yield "network: a device in a VRF is refused", vrf
+    yield "network: a port of a team is refused with the team's name, released it works", team_port
     yield "network: in another network namespace, as after unshare --net, nothing is done", elsewhere
 
 
@@ -121,6 +122,20 @@ def vrf(ground: Ground) -> None:
         must(ground.configfs_names() == [], "half a target was left")
     finally:
         shell(f"ip link set {NC0.name} nomaster && ip link delete kv0")
+        ground.address(NC0, NC0.name)
+    _sends_by(ground, LOG1, NC0.name)
+
+
+def team_port(ground: Ground) -> None:
+    ground.fresh()
+    shell("modprobe team && ip link add kt0 type team")
+    try:
+        shell(f"ip link set {NC0.name} down && ip link set {NC0.name} master kt0 && ip link set kt0 up")
+        failures = ground.host().plan({"targets": [{**LOG1, "dev_name": NC0.name}]}).failures
+        must("is a port of kt0: use kt0" in failures.get("log1", ""), f"refused in other words: {failures}")
+        must(ground.configfs_names() == [], "half a target was left")
+    finally:
+        shell(f"ip link set {NC0.name} nomaster; ip link delete kt0")
         ground.address(NC0, NC0.name)
     _sends_by(ground, LOG1, NC0.name)
 
