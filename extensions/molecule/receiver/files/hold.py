@@ -38,6 +38,8 @@ BATCH = 128
 CHECKPOINT = 1024
 """Messages that rsyslog puts between two indexes into the files of a queue in memory (queue.checkpointInterval), and
 takes at once from there. After a kill it may take them again."""
+QUEUED = 2000
+"""Messages that verify.yml lets the queue have in memory, where a disk is full."""
 FILLER = "filler"
 SENDERS = Path("/etc/netconsole-receiver/senders.json")
 QUEUES = Path("/var/lib/netconsole-receiver")
@@ -268,9 +270,34 @@ def _is_json(line: bytes) -> bool:
 
 def full(store: str) -> Counts:
     """A full disk: the service stays, says so, and stores everything once there is room."""
+    counts = _full(store, left=1 << 20)
+    return compare(
+        counts,
+        **_steadfast(counts),
+        queue_went_to_disk=counts["spooled"] > 0,
+        all_is_stored=counts["stored"] == counts["taken"],
+    )
+
+
+def full_shared(store: str) -> Counts:
+    """The same disk has the queue, and is full to its last byte: what no memory has room for is lost, which can be
+    counted, and the service goes on where there is room again."""
+    counts = _full(store, left=0)
+    counts["after"] = Load(store, messages=2000, rate=2000, sources=10).counts()
+    return compare(
+        counts,
+        **_steadfast(counts),
+        memory_is_stored=counts["stored"] >= QUEUED,
+        loss_can_be_counted=counts["gaps"] == counts["sent"] - counts["stored"],
+        then_all_is_stored=counts["after"]["stored"] == counts["after"]["sent"],
+    )
+
+
+def _full(store: str, *, left: int) -> Counts:
+    """Fill the store's file system but for some bytes, send, and make room again."""
     filler = Path(store).with_name(FILLER)
     status = os.statvfs(store)
-    filler.write_bytes(b"x" * max(0, status.f_bavail * status.f_frsize - (1 << 20)))
+    filler.write_bytes(b"x" * max(0, status.f_bavail * status.f_frsize - left))
     pid = show("MainPID")
     since = f"@{time.time():.0f}"
     load = Load(store, messages=8000, rate=2000, sources=10)
@@ -281,23 +308,21 @@ def full(store: str) -> Counts:
     journal = run("journalctl", "--unit", SERVICE, "--since", since, "--output", "cat", "--no-pager")
     spooled = len(list(QUEUES.glob("netconsole.0*")))
     filler.unlink()
-    counts = {
-        **load.counts(),
-        "stored_while_full": during["stored"],
-        "broken_while_full": during["broken"],
-        "spooled": spooled,
-    }
+    counts = load.counts()
+    counts["stored_while_full"], counts["broken_while_full"] = during["stored"], during["broken"]
     counts["said"] = len(re.findall("messages wait", journal))
-    return compare(
-        counts,
-        said_so=counts["said"] >= 1,
-        service_stayed=show("MainPID") == pid,
-        no_half_line=counts["broken_while_full"] == 0,
-        was_full=counts["stored_while_full"] <= counts["sent"] // 2,
-        queue_went_to_disk=counts["spooled"] > 0,
-        all_was_taken=counts["taken"] == counts["sent"],
-        all_is_stored=counts["stored"] == counts["taken"],
-    )
+    return {**counts, "spooled": spooled, "stayed": show("MainPID") == pid}
+
+
+def _steadfast(counts: Counts) -> dict[str, bool]:
+    """What holds whenever a disk was full."""
+    return {
+        "said_so": counts["said"] >= 1,
+        "service_stayed": counts["stayed"],
+        "no_half_line": counts["broken_while_full"] == 0,
+        "was_full": counts["stored_while_full"] <= counts["sent"] // 2,
+        "all_was_taken": counts["taken"] == counts["sent"],
+    }
 
 
 def many(store: str) -> Counts:
@@ -502,6 +527,7 @@ SUBJECTS: dict[str, Callable[[str], Counts]] = {
         kill,
         kill_disk,
         full,
+        full_shared,
         many,
         away,
         away_restarted,
