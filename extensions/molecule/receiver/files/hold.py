@@ -81,8 +81,9 @@ class Load:
     """A paced load, and what became of it. One message of each sender goes before it and one after it, so that every
     gap in its numbers has a beginning and an end."""
 
-    def __init__(self, store: str, *, messages: int, rate: int, sources: int) -> None:
+    def __init__(self, store: str, *, messages: int, rate: int, sources: int, patience: float = 10.0) -> None:
         self.store, self.run_name = store, f"run{time.time_ns()}"
+        self._patience = patience  # seconds without anything new, after which nothing more is to come
         self._sources, self._each = sources, messages // sources
         self._before = udp()
         self._start(sources, 2000, 0).communicate()
@@ -129,7 +130,7 @@ class Load:
             stored: Counts = json.loads(run(sys.executable, LOAD, "count", self.run_name, self.store))
             taken, full, nobody = (after - before for after, before in zip(udp(), self._before, strict=True))
             if stored["stored"] != grown:
-                grown, until = stored["stored"], time.monotonic() + 10.0
+                grown, until = stored["stored"], time.monotonic() + self._patience
             if grown >= (taken if wanted is None else wanted) or time.monotonic() > until:
                 return taken, full + nobody, stored
             time.sleep(0.5)
@@ -154,19 +155,20 @@ def while_running(load: Load, every: float, action: Callable[[], object]) -> int
 
 def rotation(store: str) -> Counts:
     """Rotation, and senders that come into the table of names and leave it, under load: all that was sent is stored."""
-    return _rotation(store, rate=4000)
+    return _rotation(store, rate=4000, patience=10.0)
 
 
 def rotation_slow(store: str) -> Counts:
-    """The same in a minute: rsyslog waits seconds for a Kafka that is away before it loads names again."""
-    return _rotation(store, rate=700)
+    """The same in a minute: rsyslog waits seconds for a Kafka that is away before it loads names again, and stores nothing
+    meanwhile."""
+    return _rotation(store, rate=700, patience=60.0)
 
 
-def _rotation(store: str, *, rate: int) -> Counts:
+def _rotation(store: str, *, rate: int, patience: float) -> Counts:
     before = SENDERS.read_text(encoding="utf-8")
     table = [{"index": f"198.18.0.{number}", "value": f"named{number}"} for number in range(1, 100)]
     tables = itertools.cycle([json.dumps({**json.loads(before), "table": table}), before])
-    load = Load(store, messages=40000, rate=rate, sources=200)
+    load = Load(store, messages=40000, rate=rate, sources=200, patience=patience)
 
     def disturb() -> None:
         run("logrotate", "--force", "/etc/logrotate.d/netconsole-receiver")
@@ -178,7 +180,9 @@ def _rotation(store: str, *, rate: int) -> Counts:
     finally:
         SENDERS.write_text(before, encoding="utf-8")
         run("systemctl", "reload", SERVICE)
+    ended = time.monotonic()
     counts = {**load.counts(), "times": times, "by_name": 0, "by_address": 0}
+    counts["seconds_behind"] = round(time.monotonic() - ended, 1)
     for path in Path(store).rglob("*.jsonl*"):
         if load.stored_in(path):
             counts["by_name" if path.name.startswith("named") else "by_address"] += 1
