@@ -29,7 +29,7 @@ DRACUT = "/etc/dracut.conf.d/netconsole-sender.conf"
 STAMP = "/etc/netconsole-sender/initramfs"  # what the initramfs was last made of
 PATHS = (MODPROBE, RULE, HOOK, DRACUT)
 
-_UPDATE = "/usr/sbin/update-initramfs"  # of initramfs-tools (it runs mkinitramfs), or of Debian's dracut from 107 on
+_UPDATE = "/usr/sbin/update-initramfs"  # of initramfs-tools, or of Debian's dracut from 107 on, which it names then
 _DRACUT_PROGRAMS = ("/usr/bin/dracut", "/usr/sbin/dracut")
 _NOTE = "# Written by Ansible (fleet.netconsole). Changes are overwritten.\n"
 _HOOK = """\
@@ -45,9 +45,11 @@ for file in {rule} {modprobe}; do
     cp -p "$file" "${{DESTDIR}}$file"
 done
 """
+# The .link files name the interface; dracut takes them only with its modules for the network.
 _DRACUT = """\
 {note}add_drivers+=" {modules} "
 install_items+=" {rule} {modprobe} "
+install_optional_items+=" /usr/lib/systemd/network/*.link /etc/systemd/network/*.link "
 """
 
 
@@ -107,7 +109,8 @@ def _driver(device: str, files: Files) -> str:
 
 def _generator(files: Files) -> str:
     """The file for what makes this host's initramfs; "" where nothing is known that does."""
-    if b"mkinitramfs" in (files.entry(_UPDATE).content or b""):
+    update = files.entry(_UPDATE)
+    if update.present and b"dracut" not in (update.content or b""):
         return HOOK
     return DRACUT if any(files.entry(program).present for program in _DRACUT_PROGRAMS) else ""
 

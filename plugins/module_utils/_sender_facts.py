@@ -30,6 +30,7 @@ from ._reconcile import features
 SERVICE = "netconsole-sender.service"
 DECLARATION = "/etc/netconsole-sender/declaration.json"
 ENGINE = "/usr/local/lib/netconsole-sender/netconsole-sender.pyz"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
 NEXT_HOP_TIMEOUT = 1.0  # seconds that the neighbour of one target may take to answer
 
 _PRINTK_FIELDS = (
@@ -213,28 +214,31 @@ class Audit:
         return states
 
     def _boot_parameters(self, targets: Sequence[Mapping[str, Any]], *, built_in: bool) -> list[dict[str, Any]]:
-        """What the next boot has, and where it would send otherwise than the declared targets do."""
+        """What a boot has, and where that sends otherwise than the declared targets to the same receivers should."""
         found = netconsole_parameters(lambda path: self._text(path) or "", self._names, built_in=built_in)
-        hops = {
-            _receiver(target): NextHop(**target["next_hop"])
-            for target in targets
-            if target["declared"] and target["next_hop"] is not None
-        }
-        return [{**parameter.as_dict(), "drift": self._boot_drift(parameter.targets(), hops)} for parameter in found]
+        known = [target for target in targets if target["declared"] and target["next_hop"] is not None]
+        return [{**parameter.as_dict(), "drift": self._boot_drift(parameter.targets(), known)} for parameter in found]
 
-    def _boot_drift(self, targets: Sequence[BootTarget], hops: Mapping[tuple[Any, Any], NextHop]) -> list[str]:
+    def _boot_drift(self, boot_targets: Sequence[BootTarget], targets: Sequence[Mapping[str, Any]]) -> list[str]:
         drift = []
-        for target in targets:
-            given = {name: value for name, value in asdict(target).items() if value is not None}
-            remote_ip, remote_port = receiver = _receiver(given)
-            if receiver not in hops:
-                continue
-            if ":" in given.get("dev_name", ""):  # a MAC address in place of a name
-                del given["dev_name"]
-            has = {**asdict(hops[receiver]), **given}
-            words = _next_hop_drift(has, self._kept(has, hops[receiver]))
-            drift += [f"target of {remote_ip} port {remote_port}: {word}" for word in words]
+        for boot in boot_targets:
+            given = {name: value for name, value in asdict(boot).items() if value is not None}
+            receiver = _receiver(given)
+            words = [
+                self._boot_words(given, NextHop(**target["next_hop"]), str(target.get("local_mac")))
+                for target in targets
+                if _receiver(target) == receiver
+            ]
+            if words:  # of several declared targets to one receiver, the one that is most like it is meant
+                drift += [f"target of {receiver[0]} port {receiver[1]}: {word}" for word in min(words, key=len)]
         return drift
+
+    def _boot_words(self, given: Mapping[str, Any], hop: NextHop, local_mac: str) -> list[str]:
+        """What is other than the next hop, in plain words. The kernel has its own defaults for what is left out."""
+        has = {"dev_name": "eth0", "local_ip": hop.local_ip, "remote_mac": BROADCAST, **given}
+        if has["dev_name"] == local_mac:  # a MAC address in place of the name
+            has["dev_name"] = hop.dev_name
+        return _next_hop_drift(has, self._kept(has, hop))
 
     def _console(self, words: Sequence[tuple[str, str | None]]) -> dict[str, Any]:
         levels = [int(number) for number in (self._text(PRINTK) or "").split()]
@@ -425,7 +429,9 @@ def _all_drift(
 ) -> list[str]:
     """Everything of a host that is not as it should be, each with what it is about in front."""
     drift = [f"{target['name']}: {words}" for target in targets for words in target["drift"]]
-    drift += [f"{boot['source']}: {words}" for boot in boot_parameters for words in boot["drift"]]
+    # Not of the kernel's command line: it is what this boot had, whatever a play has given to the next one since.
+    for boot in boot_parameters:
+        drift += [f"{boot['source']}: {words}" for words in boot["drift"] if boot["source"] != PROC_CMDLINE]
     if declaration is None:
         return drift
     there = {_receiver(target) for target in targets if target["name"].startswith("cmdline")}

@@ -190,8 +190,10 @@ sender_info:
           type: str
         drift:
           description:
-            - Where the next boot would send otherwise than the host's own routing would now, for receivers of declared
-              targets, in plain words. The sender's play makes it right.
+            - Where a boot with it sends otherwise than the host's own routing would now, for receivers of declared
+              targets, in plain words. The sender's play makes its own right.
+            - It counts as drift of the host in a file of modprobe.d. The running kernel's command line stays as it is
+              until the next boot, so that one does not count.
           type: list
           elements: str
       sample:

@@ -7,6 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from jinja2 import Template
 
 from ansible_collections.fleet.netconsole.plugins.module_utils._configfs import Value
 from ansible_collections.fleet.netconsole.plugins.module_utils._early import (
@@ -19,6 +23,10 @@ from ansible_collections.fleet.netconsole.plugins.module_utils._node_files impor
 from ansible_collections.fleet.netconsole.plugins.module_utils._sender_files import EARLY_PARAMETER as MODPROBE
 from ansible_collections.fleet.netconsole.tests.boot_tools.conftest import Disk
 from ansible_collections.fleet.netconsole.tests.unit.plugins.module_utils.fake_node import FakeNode
+
+ROOT = Path(__file__).resolve().parents[2]
+LINK = "/usr/lib/systemd/network/99-default.link"
+"""Which says how interfaces are named. Without it they have the kernel's names in the initramfs."""
 
 TARGET: dict[str, Value] = {
     "enabled": True,
@@ -47,17 +55,30 @@ def declare(disk: Disk) -> Sequence[str]:
     return command
 
 
-def listed(disk: Disk, command: Sequence[str]) -> list[str]:
-    """What of ours is in the initramfs that this command makes of the one kernel that the disk has modules of."""
+def listed(disk: Disk, command: Sequence[str], *paths: str) -> list[str]:
+    """Which of these files and our modules are in the initramfs that this command makes of the disk's one kernel."""
     disk.run(*command, timeout=300)
     (initramfs,) = (disk.root / "boot").glob("initrd.img-*")
     lines = disk.run("lsinitrd", f"/boot/{initramfs.name}").splitlines()
-    files = [path for path in (RULE, MODPROBE) if any(line.endswith(f" {path[1:]}") for line in lines)]
+    files = [path for path in paths if any(line.endswith(f" {path[1:]}") for line in lines)]
     return [*files, *(name for name in ("netconsole", "virtio_net") if any(f"/{name}.ko" in line for line in lines))]
 
 
 def test_the_initramfs_has_the_rule_the_parameter_and_the_modules(disk: Disk) -> None:
     command = declare(disk)
-    assert listed(disk, command) == [RULE, MODPROBE, "netconsole", "virtio_net"]
+    paths = (RULE, MODPROBE, LINK)
+    assert listed(disk, command, *paths) == [*paths, "netconsole", "virtio_net"]
     (disk.root / DRACUT[1:]).unlink()
     assert "netconsole" not in listed(disk, command)  # so it was this file
+
+
+def test_the_initramfs_has_what_the_role_writes_for_the_command_line(disk: Disk) -> None:
+    known = yaml.safe_load((ROOT / "roles/netconsole_sender/vars/main.yml").read_text(encoding="utf-8"))
+    rule, file = known["__netconsole_sender_rule"], known["__netconsole_sender_initramfs_files"]["dracut"]
+    disk.put(rule, "# a rule\n")
+    template = Template(file["content"])
+    content = template.render(__netconsole_sender_drivers="virtio_net", __netconsole_sender_rule=rule)
+    disk.put(file["dest"], f"{content}\n")
+    command = ("dracut", "--force", "--regenerate-all")
+    assert listed(disk, command, rule, LINK) == [rule, LINK, "netconsole", "virtio_net"]
+    (disk.root / file["dest"][1:]).unlink()

@@ -159,8 +159,8 @@ def rotation(store: str) -> Counts:
 
 
 def rotation_slow(store: str) -> Counts:
-    """The same in a minute: rsyslog waits seconds for a Kafka that is away before it loads names again, and stores nothing
-    meanwhile."""
+    """The same in a minute: rsyslog waits seconds for a Kafka that is away before it loads names again, and may store
+    nothing meanwhile."""
     return _rotation(store, rate=700, patience=60.0)
 
 
@@ -296,9 +296,9 @@ def _full(store: str, *, left: int) -> Counts:
     """Fill the store's file system but for some bytes, send, and make room again."""
     filler = Path(store).with_name(FILLER)
     status = os.statvfs(store)
+    since = f"@{int(time.time())}"
     filler.write_bytes(b"x" * max(0, status.f_bavail * status.f_frsize - left))
     pid = show("MainPID")
-    since = f"@{time.time():.0f}"
     load = Load(store, messages=8000, rate=2000, sources=10)
     while load.running:
         time.sleep(0.5)

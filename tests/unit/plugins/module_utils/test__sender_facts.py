@@ -51,6 +51,7 @@ class Host:
         self.root = root
         self.commands: dict[str, CompletedCommand | CommandError] = {MODPROBE: LOADABLE}
         self.hops: dict[str, NextHop | Exception] = {"192.0.2.10": HOP}
+        self.hops_by: dict[str, NextHop] = {}
         self.names: dict[str, str] = {}
         self.faulty_devices: dict[str, str] = {}
         self.asked: list[Mapping[str, Any]] = []
@@ -110,7 +111,7 @@ class Host:
     def _next_hop(self, remote_ip: str, *, timeout: float, **fixed: str) -> NextHop:
         assert timeout <= 1
         self.asked.append({"remote_ip": remote_ip, **fixed})
-        answer = self.hops[remote_ip]
+        answer = self.hops_by.get(fixed.get("dev_name", ""), self.hops[remote_ip])
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -545,11 +546,23 @@ def test_boot_parameters(host: Host) -> None:
     ("value", "drift"),
     [
         pytest.param("+6665@192.0.2.11/eth1,6666@192.0.2.10/52:54:00:00:00:10", [], id="as it is"),
-        pytest.param("@192.0.2.11/52:54:00:00:00:0b,@192.0.2.10/52:54:00:00:00:10", [], id="device by its MAC address"),
-        pytest.param("@/,@192.0.2.10/", [], id="all that can be left out"),
+        pytest.param("@192.0.2.11/52:54:00:00:00:11,@192.0.2.10/52:54:00:00:00:10", [], id="device by its MAC address"),
+        pytest.param(
+            "@192.0.2.11/52:54:00:00:00:77,@192.0.2.10/52:54:00:00:00:10",
+            ["it sends by 52:54:00:00:00:77, the way to 192.0.2.10 is eth1 now"],
+            id="device by the MAC address of another one",
+        ),
+        pytest.param(
+            "@/,@192.0.2.10/",
+            [
+                "it sends by eth0, the way to 192.0.2.10 is eth1 now",
+                "it sends to the MAC address ff:ff:ff:ff:ff:ff, the receiver 192.0.2.10 has 52:54:00:00:00:10 now",
+            ],
+            id="the kernel's own defaults",
+        ),
         pytest.param("@/eth9,7777@192.0.2.10/;@/eth9,@192.0.2.9/", [], id="receivers of nobody"),
         pytest.param(
-            "6665@192.0.2.11/eth1,6666@192.0.2.10/52:54:00:00:00:99;@/eth1,6667@192.0.2.10/",
+            "6665@/eth1,6666@192.0.2.10/52:54:00:00:00:99;@/eth1,6667@192.0.2.10/",
             ["it sends to the MAC address 52:54:00:00:00:99, the receiver 192.0.2.10 has 52:54:00:00:00:10 now"],
             id="another next hop",
         ),
@@ -570,6 +583,26 @@ def test_drift_of_a_boot_parameter(host: Host, value: str, drift: list[str]) -> 
     expected = [f"target of 192.0.2.10 port 6666: {words}" for words in drift]
     assert facts["boot_parameters"][0]["drift"] == expected
     assert facts["drift"] == [f"/etc/modprobe.d/netconsole-sender.conf: {words}" for words in expected]
+
+
+def test_each_of_two_declared_ways_to_one_receiver_may_stand_in_a_boot_parameter(host: Host) -> None:
+    host.target("log1").declare(
+        {"name": "log1", "remote_ip": "192.0.2.10", "dev_name": "eth1"},
+        {"name": "log2", "remote_ip": "192.0.2.10", "dev_name": "eth2"},
+    )
+    host.hops_by["eth2"] = NextHop("192.0.2.10", "eth2", "203.0.113.5", "52:54:00:00:00:20", gateway=None)
+    host.target("log2", dev_name="eth2", local_ip="203.0.113.5", remote_mac="52:54:00:00:00:20")
+    ways = "@192.0.2.11/eth1,@192.0.2.10/52:54:00:00:00:10;@203.0.113.5/eth2,@192.0.2.10/52:54:00:00:00:20"
+    host.file("etc/modprobe.d/netconsole-sender.conf", f'options netconsole netconsole="{ways}"\n')
+    assert host.audit()["drift"] == []
+
+
+def test_drift_of_the_command_line_is_that_of_this_boot_alone(host: Host) -> None:
+    host.target("log1").declare({"name": "log1", "remote_ip": "192.0.2.10"})
+    host.file("proc/cmdline", "quiet netconsole.netconsole=@/eth9,@192.0.2.10/52:54:00:00:00:10\n")
+    facts = host.audit()
+    words = "target of 192.0.2.10 port 6666: it sends by eth9, the way to 192.0.2.10 is eth1 now"
+    assert (facts["boot_parameters"][0]["drift"], facts["drift"]) == ([words], [])
 
 
 def test_drift_of_a_boot_parameter_that_nobody_declared(host: Host) -> None:
