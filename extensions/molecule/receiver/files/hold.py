@@ -240,7 +240,7 @@ def _kill(store: str, *, messages: int, after: float) -> Counts:
     load = Load(store, messages=messages, rate=20000, sources=200)
     time.sleep(after)
     pid = int(show("MainPID"))
-    os.kill(pid, signal.SIGSTOP)
+    _stand_still(pid)
     before = {"after": round(after, 2), "taken_before": load.taken(), "stored_before": load.stored()}
     os.kill(pid, signal.SIGKILL)
     counts = {**load.counts(), **before}
@@ -249,6 +249,14 @@ def _kill(store: str, *, messages: int, after: float) -> Counts:
     counts["shorter"] = sum(path.stat().st_size < size for path, size in sizes.items() if path.exists())
     counts["not_json"] = sum(not _is_json(line) for path in Path(store).rglob("*.jsonl") for line in path.open("rb"))
     return counts
+
+
+def _stand_still(pid: int) -> None:
+    """Stop a process: its threads on other processors go on until they look for signals."""
+    os.kill(pid, signal.SIGSTOP)
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        while (thread / "stat").read_text().rpartition(")")[2].split()[0] != "T":  # proc_pid_stat(5)
+            time.sleep(0.001)
 
 
 def _harmless(counts: Counts) -> dict[str, bool]:
