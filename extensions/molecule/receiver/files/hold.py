@@ -77,6 +77,12 @@ def udp() -> Udp:
     return Udp(*(four[name] + six[f"Udp6{name}"] for name in names_of))
 
 
+def unread() -> int:
+    """How many bytes wait in the buffers of this host's UDP sockets (rx_queue, proc_net(5))."""
+    files = (Path("/proc/net", name).read_text().splitlines()[1:] for name in ("udp", "udp6"))
+    return sum(int(line.split()[4].partition(":")[2], 16) for lines in files for line in lines)
+
+
 class Load:
     """A paced load, and what became of it. One message of each sender goes before it and one after it, so that every
     gap in its numbers has a beginning and an end."""
@@ -116,7 +122,7 @@ class Load:
     def counts(self) -> Counts:
         """Wait for the end of the load, and until the store has all that was taken, or has not grown for a while."""
         sent: Counts = json.loads(self._process.communicate()[0])
-        while show("ActiveState") != "active":
+        while show("ActiveState") != "active" or unread():  # the last message of each sender must find room
             time.sleep(0.5)
         self._start(self._sources, 2000, self._each + 1).communicate()
         taken, dropped, stored = self._settle()
