@@ -15,7 +15,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
-from ._address import AddressError, parse_ip
+from ._address import BROADCAST_MAC, AddressError, parse_ip
 from ._boot_parameter import BootTarget
 from ._boot_sources import PROC_CMDLINE, command_line_words, drop_ins, netconsole_parameters
 from ._command import CommandError, CompletedCommand, run_command
@@ -30,7 +30,6 @@ from ._reconcile import features
 SERVICE = "netconsole-sender.service"
 DECLARATION = "/etc/netconsole-sender/declaration.json"
 ENGINE = "/usr/local/lib/netconsole-sender/netconsole-sender.pyz"
-BROADCAST = "ff:ff:ff:ff:ff:ff"
 NEXT_HOP_TIMEOUT = 1.0  # seconds that the neighbour of one target may take to answer
 
 _PRINTK_FIELDS = (
@@ -235,7 +234,7 @@ class Audit:
 
     def _boot_words(self, given: Mapping[str, Any], hop: NextHop, local_mac: str) -> list[str]:
         """What is other than the next hop, in plain words. The kernel has its own defaults for what is left out."""
-        has = {"dev_name": "eth0", "local_ip": hop.local_ip, "remote_mac": BROADCAST, **given}
+        has = {"dev_name": "eth0", "local_ip": hop.local_ip, "remote_mac": BROADCAST_MAC, **given}
         if has["dev_name"] == local_mac:  # a MAC address in place of the name
             has["dev_name"] = hop.dev_name
         return _next_hop_drift(has, self._kept(has, hop))

@@ -122,7 +122,10 @@ class Load:
     def counts(self) -> Counts:
         """Wait for the end of the load, and until the store has all that was taken, or has not grown for a while."""
         sent: Counts = json.loads(self._process.communicate()[0])
+        until = time.monotonic() + 300
         while show("ActiveState") != "active" or unread():  # the last message of each sender must find room
+            if time.monotonic() > until:
+                raise SystemExit(f"{SERVICE} is {show('ActiveState')}, and {unread()} bytes wait in buffers")
             time.sleep(0.5)
         self._start(self._sources, 2000, self._each + 1).communicate()
         taken, dropped, stored = self._settle()
