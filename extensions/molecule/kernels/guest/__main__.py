@@ -11,13 +11,13 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 
-from kernels.guest import declarations, faults, model, network, selftests
+from kernels.guest import declarations, faults, hosts, model, network, selftests
 from kernels.guest.ground import Ground, WrongError
 
 
 def _checks(ground: Ground) -> list[tuple[str, Callable[[Ground], None]]]:
     parts = (model.checks(), selftests.checks(ground), faults.checks(ground), network.checks())
-    return [*(check for part in parts for check in part), *declarations.checks(ground.offer)]
+    return [*(check for part in parts for check in part), *declarations.checks(ground.offer), *hosts.checks()]
 
 
 def main(arguments: Sequence[str]) -> int:
