@@ -67,7 +67,7 @@ def test_installation_tells_the_loader_what_qemu_tells_other_guests() -> None:
 
 @pytest.mark.parametrize("loader", LOADERS)
 def test_qemu_starts_firmware_and_not_a_kernel(loader: str, tmp_path: Path) -> None:
-    state = State(tmp_path, "0123abcd", 23456, {})
+    state = State(tmp_path, "0123abcd", {})
     words = command(booted_by(loader), state, tmp_path, 2222, kvm=False)
     assert not {"-kernel", "-initrd", "-append"} & set(words)
     assert any(str(tmp_path / VARIABLES) in word for word in words) is LOADERS[loader].uefi

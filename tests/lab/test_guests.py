@@ -21,7 +21,7 @@ from lab.state import Record, State, state_folder
 
 @pytest.fixture
 def state(tmp_path: Path) -> State:
-    return State(tmp_path, "0123abcd", 23456, {})
+    return State(tmp_path, "0123abcd", {})
 
 
 def test_no_two_guests_share_an_address_or_a_mac() -> None:
@@ -99,15 +99,15 @@ def test_machines_of_a_segment_meet_and_segments_do_not(state: State) -> None:
     words = command(
         Machine("x", "trixie", links=(Link("a", ()), Link("b", ()), Link("a", ()))), state, Path("/i"), 2222, kvm=False
     )
-    groups = [word.split("mcast=")[1] for word in words if "mcast=" in word]
-    assert len(groups) == 3
-    assert groups[0] == groups[2] != groups[1]
+    paths = [word.split("addr.path=")[1] for word in words if "addr.path=" in word]
+    assert len(paths) == 3
+    assert paths[0] == paths[2] != paths[1]
 
 
 def test_two_labs_do_not_meet(tmp_path: Path) -> None:
     first, second = State.load(tmp_path / "1"), State.load(tmp_path / "2")
     assert first.marker("web1") != second.marker("web1")
-    assert (first.segment_group("a"), first.segment_port) != (second.segment_group("a"), second.segment_port)
+    assert first.segment("a") != second.segment("a")
 
 
 def test_state_is_read_as_it_was_written(state: State) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from lab import segments
 from lab.recorder import Datagram, datagram, recording
 from lab.state import State
+from lab.switch import LENGTH
 
 
 def frame(text: bytes, *, kind: int = 0x0800, protocol: int = 17, fragment: int = 0, options: bytes = b"") -> bytes:
@@ -51,11 +53,15 @@ def test_anything_else_is_not(other: bytes) -> None:
 def test_what_is_sent_meanwhile_is_written_down(tmp_path: Path) -> None:
     state = State.load(tmp_path)
     path = tmp_path / "record"
-    with recording(state, "segment1", path), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
-        sender.sendto(frame(b"one"), (state.segment_group("segment1"), state.segment_port))
-        sender.sendto(frame(b"two", protocol=6), (state.segment_group("segment1"), state.segment_port))
-        deadline = time.monotonic() + 30
-        while not path.read_text(encoding="utf-8").endswith("\n") and time.monotonic() < deadline:
-            time.sleep(0.05)
+    segments.ensure(state)
+    try:
+        with recording(state, "segment1", path), socket.socket(socket.AF_UNIX) as sender:
+            sender.connect(str(state.segment("segment1")))
+            for sent in (frame(b"one"), frame(b"two", protocol=6)):
+                sender.sendall(LENGTH.pack(len(sent)) + sent)
+            deadline = time.monotonic() + 30
+            while not path.read_text(encoding="utf-8").endswith("\n") and time.monotonic() < deadline:
+                time.sleep(0.05)
+    finally:
+        segments.end(state)
     assert [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()] == ["one"]

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import container, inventory, machine, requirements
+from lab import container, inventory, machine, requirements, segments
 from lab.boot_disk import ensure_folders
 from lab.cache import Keys, keys, locked
 from lab.guests import GUESTS, Container, Machine
@@ -54,6 +54,7 @@ def up(folder: Path, names: Sequence[str]) -> list[str]:
         (folder / "logs").mkdir(exist_ok=True)
         began = time.monotonic()
         try:
+            segments.ensure(state)
             for name in started:
                 _start(name, state, folders[name], pair)
             with step(f"waiting for {', '.join(started)}"), ThreadPoolExecutor(max_workers=len(started)) as pool:
@@ -151,6 +152,7 @@ def down(folder: Path, names: Iterable[str] = ()) -> list[str]:
         for name in ended:
             _end(name, state)
         if not state.guests:
+            segments.end(state)
             for path in folder.iterdir():
                 if path.name in ("logs", "lock"):
                     continue

@@ -117,8 +117,7 @@ def command(
         *_nic_option(machine, 0),
     ]
     for number, link in enumerate(machine.links, start=1):
-        group = state.segment_group(link.segment)
-        words += ["-netdev", f"socket,id=eth{number},mcast={group}:{state.segment_port},localaddr=127.0.0.1"]
+        words += ["-netdev", f"stream,id=eth{number},addr.type=unix,addr.path={state.segment(link.segment)}"]
         words += _nic_option(machine, number)
     return words
 

@@ -124,7 +124,8 @@ def tail(path: Path, lines: int = 15) -> str:
 def find(marker: str, program: str) -> int | None:
     """Number of the process that runs this program with the word `marker` in its command line, None when there is none.
 
-    The marker is drawn per lab, so this finds the lab's own process and no other, also after its number was reused.
+    The program may be the script of an interpreter. The marker is drawn per lab, so this finds the lab's own process
+    and no other, also after its number was reused.
     """
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -132,7 +133,8 @@ def find(marker: str, program: str) -> int | None:
                 words = (folder / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if marker.encode() in words[1:] and words[0].rpartition(b"/")[2] == program.encode():
+            names = [word.rpartition(b"/")[2] for word in words[:2]]
+            if marker.encode() in words[1:] and program.encode() in names:
                 return int(folder.name)
     return None
 

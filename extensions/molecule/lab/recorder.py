@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write down the UDP datagrams that go over a segment: a receiver that costs no guest.
 
-A segment is a multicast group of loopback, and what its guests send is there frame by frame (qemu's `-netdev socket`).
+It joins the segment as a machine does (switch.py).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.state import State
+from lab.switch import CHUNK, take_frames
 
 _IPV4, _UDP = 0x0800, 17
 _FRAGMENTED = 0x3FFF  # "more fragments" and the offset
@@ -53,13 +54,8 @@ def datagram(frame: bytes) -> Datagram | None:
 @contextmanager
 def recording(state: State, segment: str, path: Path) -> Iterator[None]:
     """Write what is sent over a segment during the block to a file: JSON lines, with the host's time of arrival."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener, open(path, "w", encoding="utf-8") as record:
-        group = state.segment_group(segment)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
-        listener.bind((group, state.segment_port))
-        membership = socket.inet_aton(group) + socket.inet_aton("127.0.0.1")
-        listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+    with socket.socket(socket.AF_UNIX) as listener, open(path, "w", encoding="utf-8") as record:
+        listener.connect(str(state.segment(segment)))
         ended = threading.Event()
         thread = threading.Thread(target=_listen, args=(listener, record, ended), daemon=True)
         thread.start()
@@ -71,10 +67,15 @@ def recording(state: State, segment: str, path: Path) -> Iterator[None]:
 
 
 def _listen(listener: socket.socket, record: IO[str], ended: threading.Event) -> None:
+    data = bytearray()
     while not ended.is_set():
         if not select.select([listener], [], [], 0.2)[0]:
             continue
-        found = datagram(listener.recv(65536))
-        if found is not None:
-            line = json.dumps({"received": time.time(), **asdict(found)})
-            print(line, file=record, flush=True)
+        received = listener.recv(CHUNK)
+        if not received:
+            return
+        data += received
+        for found in map(datagram, take_frames(data)):
+            if found is not None:
+                line = json.dumps({"received": time.time(), **asdict(found)})
+                print(line, file=record, flush=True)

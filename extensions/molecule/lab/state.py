@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The fleet.netconsole authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A running lab as noted on disk: which guests run, by which process and port, and which segments join them."""
+"""A running lab as noted on disk: which guests run, by which process and port, and the segments that join them."""
 
 from __future__ import annotations
 
@@ -44,8 +44,7 @@ class State:
 
     folder: Path
     instance: str
-    """Drawn once per lab: tells its processes, containers and segments from those of every other lab."""
-    segment_port: int
+    """Drawn once per lab: tells its processes and containers from those of every other lab."""
     guests: dict[str, Record] = field(default_factory=dict)
 
     @classmethod
@@ -54,26 +53,23 @@ class State:
         try:
             noted: dict[str, Any] = json.loads((folder / "lab.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return cls(folder, secrets.token_hex(4), 20000 + secrets.randbelow(40000))
+            return cls(folder, secrets.token_hex(4))
         guests = {name: Record(**record) for name, record in noted["guests"].items()}
-        return cls(folder, noted["instance"], noted["segment_port"], guests)
+        return cls(folder, noted["instance"], guests)
 
     def save(self) -> None:
         """Write lab.json, whole or not at all."""
         content = {
             "instance": self.instance,
-            "segment_port": self.segment_port,
             "guests": {name: asdict(record) for name, record in self.guests.items()},
         }
         new = self.folder / "lab.json.new"
         new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         new.replace(self.folder / "lab.json")
 
-    def segment_group(self, segment: str) -> str:
-        """Multicast group of a segment: from the organisation-local range (RFC 2365), its own in every lab."""
-        number = sum(segment.encode()) % 256
-        high, middle = bytes.fromhex(self.instance)[:2]
-        return f"239.{192 + high % 4}.{middle}.{number}"
+    def segment(self, name: str) -> Path:
+        """The socket by which machines join a segment (switch.py)."""
+        return self.folder / f"{name}.sock"
 
     def marker(self, name: str) -> str:
         """The name by which a guest's process or container is known again."""
