@@ -109,7 +109,8 @@ def test_who_has_left_stops_nobody(state: State) -> None:
 def test_it_runs_once_for_each_lab_and_ends_with_it(state: State, tmp_path: Path) -> None:
     before = process.find(state.marker(segments.NAME), "switch.py")
     segments.ensure(state)
-    assert before == process.find(state.marker(segments.NAME), "switch.py") is not None
+    assert before is not None
+    assert before == process.find(state.marker(segments.NAME), "switch.py")
     other = State.load(tmp_path / "other")
     assert process.find(other.marker(segments.NAME), "switch.py") is None
     segments.end(state)
