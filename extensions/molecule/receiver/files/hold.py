@@ -23,11 +23,13 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 SERVICE = "netconsole-receiver.service"
+METRICS = "http://127.0.0.1:9666/metrics"
 LOAD = str(Path(__file__).with_name("load.py"))
 MEMORY = 100000 + 2 * 1024 + 2 * 128
 """Messages that rsyslog holds at most: its queue, two batches from it, and one for each socket."""
@@ -38,6 +40,8 @@ BATCH = 128
 CHECKPOINT = 1024
 """Messages that rsyslog puts between two indexes into the files of a queue in memory (queue.checkpointInterval), and
 takes at once from there. After a kill it may take them again."""
+ROTATE = 14
+"""How often a file is rotated until it is removed (netconsole_receiver_rotate_days)."""
 FILLER = "filler"
 SENDERS = Path("/etc/netconsole-receiver/senders.json")
 QUEUES = Path("/var/lib/netconsole-receiver")
@@ -83,6 +87,15 @@ def unread() -> int:
     return sum(int(line.split()[4].partition(":")[2], 16) for lines in files for line in lines)
 
 
+def missing() -> int:
+    """How many messages the observer misses of all senders, by their sequence numbers."""
+    with urllib.request.urlopen(METRICS, timeout=60) as answer:
+        figures = answer.read().decode()
+    return sum(
+        int(float(found)) for found in re.findall(r"^netconsole_sender_sequence_missing_total\S* (\S+)", figures, re.M)
+    )
+
+
 class Load:
     """A paced load, and what became of it. One message of each sender goes before it and one after it, so that every
     gap in its numbers has a beginning and an end."""
@@ -91,7 +104,7 @@ class Load:
         self.store, self.run_name = store, f"run{time.time_ns()}"
         self._patience = patience  # seconds without anything new, after which nothing more is to come
         self._sources, self._each = sources, messages // sources
-        self._before = udp()
+        self._before, self._missing = udp(), missing()
         self._start(sources, 2000, 0).communicate()
         self._settle(sources)
         self._process = self._start(messages, rate, 1)
@@ -132,6 +145,14 @@ class Load:
         total = sent["messages"] + 2 * self._sources
         return {"sent": total, "rate": sent["rate"], "taken": taken, "dropped": dropped, **stored}
 
+    def observed(self) -> Counts:
+        """The same, and how many messages of this load the observer misses, once it has read as far as that."""
+        counts = self.counts()
+        until = time.monotonic() + 60
+        while (found := missing() - self._missing) != counts["gaps"] and time.monotonic() < until:
+            time.sleep(1.0)
+        return {**counts, "missing": found}
+
     def _settle(self, wanted: int | None = None) -> tuple[int, int, Counts]:
         """Taken, dropped and stored, once nothing more is to come."""
         grown, until = -1, time.monotonic()
@@ -164,57 +185,77 @@ def while_running(load: Load, every: float, action: Callable[[], object]) -> int
 
 def rotation(store: str) -> Counts:
     """Rotation, and senders that come into the table of names and leave it, under load: all that was sent is stored."""
-    return _rotation(store, rate=4000, patience=10.0)
+    return _rotation(store, rate=4000, every=1.0, patience=10.0)
 
 
 def rotation_slow(store: str) -> Counts:
     """The same in a minute: rsyslog waits seconds for a Kafka that is away before it loads names again, and may store
     nothing meanwhile."""
-    return _rotation(store, rate=700, patience=60.0)
+    return _rotation(store, rate=700, every=4.0, patience=60.0)
 
 
-def _rotation(store: str, *, rate: int, patience: float) -> Counts:
-    before = SENDERS.read_text(encoding="utf-8")
-    table = [{"index": f"198.18.0.{number}", "value": f"named{number}"} for number in range(1, 100)]
-    tables = itertools.cycle([json.dumps({**json.loads(before), "table": table}), before])
+def _rotation(store: str, *, rate: int, every: float, patience: float) -> Counts:
+    path, before, named = _names()
+    tables = itertools.cycle([named, before])
     load = Load(store, messages=40000, rate=rate, sources=200, patience=patience)
 
     def disturb() -> None:
         run("logrotate", "--force", "/etc/logrotate.d/netconsole-receiver")
-        SENDERS.write_text(next(tables), encoding="utf-8")
+        path.write_text(next(tables), encoding="utf-8")
         run("systemctl", "reload", SERVICE)
 
     try:
-        times = while_running(load, 1.0, disturb)
+        times = while_running(load, every, disturb)
     finally:
-        SENDERS.write_text(before, encoding="utf-8")
+        path.write_text(before, encoding="utf-8")
         run("systemctl", "reload", SERVICE)
     ended = time.monotonic()
     counts = {**load.counts(), "times": times, "by_name": 0, "by_address": 0}
     counts["seconds_behind"] = round(time.monotonic() - ended, 1)
-    for path in Path(store).rglob("*.jsonl*"):
-        if load.stored_in(path):
-            counts["by_name" if path.name.startswith("named") else "by_address"] += 1
+    for file in Path(store).rglob("*.jsonl*"):
+        if load.stored_in(file):
+            counts["by_name" if file.name.startswith("named") else "by_address"] += 1
     return compare(
         counts,
         disturbed=times >= 2,
+        nothing_is_old=times < ROTATE,
         names_came_and_went=counts["by_name"] > 0 and counts["by_address"] > 0,
         all_was_taken=counts["taken"] == counts["sent"],
         all_is_stored=counts["stored"] == counts["taken"],
     )
 
 
+def _names() -> tuple[Path, str, str]:
+    """The collector's table of names: the file, what is in it, and the same with 99 of the load's senders."""
+    names = {f"198.18.0.{number}": f"named{number}" for number in range(1, 100)}
+    path = SENDERS.with_suffix(".csv")  # syslog-ng's
+    if path.exists():
+        before = path.read_text(encoding="utf-8")
+        return path, before, before + "".join(f"{address},nc_host,{name}\n" for address, name in names.items())
+    before = SENDERS.read_text(encoding="utf-8")
+    table = [{"index": address, "value": name} for address, name in names.items()]
+    return SENDERS, before, json.dumps({**json.loads(before), "table": table})
+
+
 def restart(store: str) -> Counts:
     """Restarts under load: all that the collector took is stored, and the gaps in the sequences tell the rest."""
     load = Load(store, messages=20000, rate=4000, sources=200)
     times = while_running(load, 1.0, lambda: run("systemctl", "restart", SERVICE))
-    counts = {**load.counts(), "times": times}
+    counts = {**load.observed(), "times": times}
     return compare(
         counts,
         disturbed=times >= 1,
         what_was_taken_is_stored=counts["stored"] == counts["taken"],
-        loss_can_be_counted=counts["gaps"] == counts["sent"] - counts["stored"],
+        **_counted(counts),
     )
+
+
+def _counted(counts: Counts) -> dict[str, bool]:
+    """What is not stored is told by the gaps in the senders' numbers, and the observer says the same."""
+    return {
+        "loss_can_be_counted": counts["gaps"] == counts["sent"] - counts["stored"],
+        "observer_counts_it": counts["missing"] == counts["gaps"],
+    }
 
 
 def kill(store: str) -> Counts:
@@ -252,7 +293,7 @@ def _kill(store: str, *, messages: int, after: float) -> Counts:
     _stand_still(pid)
     before = {"after": round(after, 2), "taken_before": load.taken(), "stored_before": load.stored()}
     os.kill(pid, signal.SIGKILL)
-    counts = {**load.counts(), **before}
+    counts = {**load.observed(), **before}
     counts["lost"] = counts["taken"] - counts["stored"]
     counts["restarts"] = int(show("NRestarts"))
     counts["shorter"] = sum(path.stat().st_size < size for path, size in sizes.items() if path.exists())
@@ -273,7 +314,7 @@ def _harmless(counts: Counts) -> dict[str, bool]:
     return {
         "killed": counts["restarts"] >= 1,
         "load_was_20000_a_second": counts["rate"] >= 18000,
-        "loss_can_be_counted": counts["gaps"] == counts["sent"] - counts["stored"],
+        **_counted(counts),
         "no_file_is_shorter": counts["shorter"] == 0,
         "store_is_json": counts["not_json"] == 0,
     }
@@ -371,14 +412,20 @@ input(type="imrelp" address="127.0.0.1" port="2514" ruleset="relp")
 AWAY = Path("/root/central")
 
 
-def central(start: bool) -> None:
-    """Start or kill a central syslog (TCP on 5514, RELP on 2514) and a Redis that writes before it answers."""
+FAR_SIDES = {
+    "lab-central": f"/usr/sbin/rsyslogd -n -iNONE -f {AWAY}/conf",
+    "lab-redis": f"/usr/bin/redis-server --bind 127.0.0.1 --dir {AWAY} --appendonly yes --appendfsync always",
+}
+"""A central syslog (TCP on 5514, RELP on 2514) and a Redis that writes before it answers."""
+FAR_SOCAT = {"lab-central": f"/usr/bin/socat -u TCP-LISTEN:5514,reuseaddr,fork OPEN:{AWAY}/tcp,creat,append"}
+"""A far side for TCP where rsyslog cannot be: beside Debian's syslog-ng."""
+
+
+def central(start: bool, far_sides: dict[str, str]) -> None:
+    """Start or kill far sides."""
     AWAY.mkdir(exist_ok=True)
     (AWAY / "conf").write_text(CENTRAL.format(AWAY))
-    for unit, command in {
-        "lab-central": f"/usr/sbin/rsyslogd -n -iNONE -f {AWAY}/conf",
-        "lab-redis": f"/usr/bin/redis-server --bind 127.0.0.1 --dir {AWAY} --appendonly yes --appendfsync always",
-    }.items():
+    for unit, command in far_sides.items():
         if start:
             run("systemd-run", "--collect", f"--unit={unit}", *command.split())
         else:
@@ -412,18 +459,18 @@ ONE_BATCH = 128
 
 
 def _away(store: str, *, seconds: int, restarted: bool) -> Counts:
-    central(True)
+    central(True, FAR_SIDES)
     time.sleep(2.0)
     load = Load(store, messages=(seconds + 6) * RATE, rate=RATE, sources=20)
     time.sleep(2.0)
-    central(False)
+    central(False, FAR_SIDES)
     time.sleep(seconds / 2)
     spooled = {name: len(list(QUEUES.glob(f"output-{name}.0*"))) for name in ("tcp", "relp", "redis")}
     if restarted:
         run("systemctl", "restart", SERVICE)
     time.sleep(seconds / 2)
-    central(True)
-    counts = {**load.counts(), "spooled": spooled}
+    central(True, FAR_SIDES)
+    counts = {**load.observed(), "spooled": spooled}
     journal = ["journalctl", "SYSLOG_IDENTIFIER=netconsole", "NETCONSOLE_FORMAT=extended", "--output=cat", "--no-pager"]
     before: Counts = {}
     for _attempt in range(60):
@@ -435,18 +482,48 @@ def _away(store: str, *, seconds: int, restarted: bool) -> Counts:
             break
         before = arrivals
         time.sleep(4.0)
-    central(False)
+    central(False, FAR_SIDES)
     counts |= arrivals
     in_flight = ONE_BATCH if restarted else 0
     return compare(
         counts,
         what_was_taken_is_stored=counts["stored"] == counts["taken"],
         most_was_taken=counts["sent"] - counts["taken"] <= (SECONDS_OF_A_RESTART * RATE if restarted else 0),
-        loss_can_be_counted=counts["gaps"] == counts["sent"] - counts["stored"],
+        **_counted(counts),
         queues_went_to_disk=all(spooled.values()),
         relp_has_all=counts["stored"] - in_flight <= counts["relp"] <= counts["stored"],
         redis_has_all=counts["stored"] - in_flight <= counts["redis"] <= counts["stored"],
         journal_has_all=counts["journal"] == counts["stored"],
+        program_has_all=counts["program"] == counts["stored"],
+        tcp_lost_what_was_on_its_way=counts["stored"] - counts["tcp"] <= 1000,
+    )
+
+
+def away_syslog_ng(store: str) -> Counts:
+    """Outputs of syslog-ng, whose far side goes away for half a minute, with a restart of the receiver meanwhile: the
+    program gets all that is stored, TCP all but what was on its way when the connection ended."""
+    central(True, FAR_SOCAT)
+    load = Load(store, messages=36 * RATE, rate=RATE, sources=20)
+    time.sleep(2.0)
+    central(False, FAR_SOCAT)
+    time.sleep(25.0)
+    buffers = [path.stat().st_size for path in QUEUES.glob("*.qf")]
+    run("systemctl", "restart", SERVICE)
+    time.sleep(5.0)
+    central(True, FAR_SOCAT)
+    counts = {**load.observed(), "buffers": buffers}
+    for _attempt in range(30):
+        counts["tcp"] = arrived(AWAY / "tcp", load.run_name)
+        counts["program"] = arrived(Path(store) / "outputs" / "program", load.run_name)
+        if min(counts["tcp"], counts["program"]) == counts["stored"]:
+            break
+        time.sleep(2.0)
+    central(False, FAR_SOCAT)
+    return compare(
+        counts,
+        what_was_taken_is_stored=counts["stored"] == counts["taken"],
+        most_was_taken=counts["sent"] - counts["taken"] <= SECONDS_OF_A_RESTART * RATE,
+        **_counted(counts),
         program_has_all=counts["program"] == counts["stored"],
         tcp_lost_what_was_on_its_way=counts["stored"] - counts["tcp"] <= 1000,
     )
@@ -547,6 +624,7 @@ SUBJECTS: dict[str, Callable[[str], Counts]] = {
         many,
         away,
         away_restarted,
+        away_syslog_ng,
         platform_starts,
         platform,
     )
