@@ -19,6 +19,7 @@ description:
     C(ansible_host) if that is an address, else all addresses that its C(ansible_host), or else its inventory name,
     resolves to on the controller.
   - Addresses are spelt as the receiver's C library spells them, IPv6 compressed in lower case, IPv4 in IPv6 as IPv4.
+    The zone of a link-local address (C(%eth1)) is left out.
   - A name that does not resolve is warned of and left out, because the sender still sends and its messages are still
     kept, by address.
   - Two senders with one address are an error, because the receiver could not tell them apart.
@@ -138,7 +139,10 @@ def _required_address(text: Any, sender: str) -> str:
 
 
 def canonical_address(text: str) -> str | None:
-    """An address as inet_ntop(3) spells it, or None when it is none. A zone (fe80::1%eth1) stays."""
+    """An address as inet_ntop(3) spells it, or None when it is none.
+
+    The zone of a link-local one (fe80::1%eth1) is left out: it names an interface of whoever writes it down.
+    """
     bare, percent, zone = text.partition("%")
     try:
         address = netaddr.IPAddress(bare, flags=netaddr.INET_PTON)
@@ -149,7 +153,7 @@ def canonical_address(text: str) -> str | None:
     if percent and (address.version == 4 or not zone):
         return None
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    return socket.inet_ntop(family, address.packed) + percent + zone
+    return socket.inet_ntop(family, address.packed)
 
 
 def resolve(name: str) -> list[str]:

@@ -158,9 +158,9 @@ def own_table(port: str, senders: list[str], limited: bool, rate: int) -> str:
 
 
 def plain_addresses(path: str) -> list[str]:
-    """The addresses of the senders. One with a zone (fe80::1%eth1) is matched without it."""
+    """The addresses of the senders."""
     with open(path, encoding="utf-8") as file:
-        addresses = {entry["index"].partition("%")[0] for entry in json.load(file)["table"]}
+        addresses = {entry["index"] for entry in json.load(file)["table"]}
     for address in addresses:
         socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
     return sorted(addresses)

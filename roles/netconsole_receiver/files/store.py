@@ -48,8 +48,11 @@ class Received(NamedTuple):
 
 
 def canonical(address: str) -> str | None:
-    """An address as the senders' table spells it, or None where it is none (then it can name no file either)."""
-    bare = address.strip("[]")
+    """An address as the senders' table spells it, or None where it is none (then it can name no file either).
+
+    The zone of a link-local one (fe80::1%eth0) is left out: it is the receiver's interface.
+    """
+    bare = address.strip("[]").partition("%")[0]
     try:
         packed = socket.inet_pton(socket.AF_INET6 if ":" in bare else socket.AF_INET, bare)
     except (OSError, ValueError):

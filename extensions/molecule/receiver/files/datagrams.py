@@ -42,6 +42,7 @@ FILES = {
 SOURCES = {
     "192.0.2.21": "db1",
     "2001:db8::21": "db1",
+    "fe80::21": "db1",
     "192.0.2.22": "db2",
     "192.0.2.99": None,
     "2001:db8::99": None,
@@ -258,11 +259,16 @@ def size(path: Path) -> int:
 
 
 def send(source: str, datagrams: list[bytes], port: int = PORT) -> None:
-    family, target = (socket.AF_INET6, "::1") if ":" in source else (socket.AF_INET, "127.0.0.1")
+    family: int = socket.AF_INET6 if ":" in source else socket.AF_INET
+    own: tuple[str | int, ...] = (source, 0)
+    target: tuple[str | int, ...] = ("::1" if ":" in source else "127.0.0.1", port)
+    if source.startswith("fe80:"):  # link-local: only with an interface
+        zone = socket.if_nametoindex("lo")
+        own, target = (source, 0, 0, zone), (source, port, 0, zone)
     with socket.socket(family, socket.SOCK_DGRAM) as sender:
-        sender.bind((source, 0))
+        sender.bind(own)
         for count, datagram in enumerate(datagrams):
-            sender.sendto(datagram, (target, port))
+            sender.sendto(datagram, target)
             # socat starts programs for each datagram, side by side.
             if COLLECTOR == "socat":
                 time.sleep(0.05)

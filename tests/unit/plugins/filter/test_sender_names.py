@@ -50,7 +50,7 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         pytest.param("2001:DB8:0:0::0:11", "2001:db8::11", id="IPv6 compressed, lower case"),
         pytest.param("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1", id="one zero group is not compressed"),
         pytest.param("::ffff:192.0.2.11", "192.0.2.11", id="IPv4 in IPv6"),
-        pytest.param("fe80::1%eth1", "fe80::1%eth1", id="link-local with its zone"),
+        pytest.param("fe80::1%eth1", "fe80::1", id="link-local with a zone"),
         pytest.param("192.0.2", None, id="three numbers"),
         pytest.param("192.0.2.011", None, id="octal or decimal, nobody knows"),
         pytest.param("192.0.2.11/24", None, id="with a prefix length"),
