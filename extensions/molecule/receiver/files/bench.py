@@ -199,12 +199,16 @@ def count_lines(store: Path) -> int:
 
 
 def nudge() -> None:
-    """Send a message every quarter of a second for three seconds, from an address that has sent nothing yet. What
-    netconsd keeps back because a message is missing before it comes out at the next datagram, whoever sends that."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for number in range(12):
-            sender.sendto(b"4,%d,%d,-;%s\n" % (number, 1000000 + number * 250000, NUDGE), ("127.0.0.1", int(PORT)))
-            time.sleep(0.25)
+    """Send a message every quarter of a second for three seconds, from each of 32 addresses that have sent nothing yet.
+    What netconsd keeps back because a message is missing before it comes out at the next datagram, whoever sends that;
+    but each of its workers has senders of its own."""
+    for number in range(12):
+        datagram = b"4,%d,%d,-;%s\n" % (number, 1000000 + number * 250000, NUDGE)
+        for host in range(2, 34):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.bind((f"127.0.0.{host}", 0))
+                sender.sendto(datagram, ("127.0.0.1", int(PORT)))
+        time.sleep(0.25)
 
 
 def settle(store: Path, meter: Meter) -> bool:
