@@ -120,6 +120,16 @@ def test_it_runs_once_for_each_lab_and_ends_with_it(state: State, tmp_path: Path
     joined(state)
 
 
+def test_it_ends_when_its_lab_is_removed(state: State) -> None:
+    joined(state)
+    for name in segments.SEGMENTS:
+        state.segment(name).unlink()
+    deadline = time.monotonic() + 30
+    while process.find(state.marker(segments.NAME), "switch.py") is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert process.find(state.marker(segments.NAME), "switch.py") is None
+
+
 def test_frames_are_taken_when_they_are_whole() -> None:
     data = bytearray(framed(b"a", b"bb") + framed(b"ccc")[:-1])
     assert take_frames(data) == [b"a", b"bb"]

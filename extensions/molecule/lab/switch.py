@@ -6,8 +6,9 @@
     switch.py MARKER SOCKET...
 
 Each socket is one segment: qemu's `-netdev stream` connects there. MARKER is only a name to be known by. It runs until
-a signal ends it. A burst that a guest cannot take at once waits here, up to LIMIT bytes for each guest; what is beyond
-that is dropped, as a switch does it. qemu's own multicast segments hold less than a kernel's whole log.
+a signal ends it or its sockets are removed. A burst that a guest cannot take at once waits here, up to LIMIT bytes for
+each guest; what is beyond that is dropped, as a switch does it. qemu's own multicast segments hold less than a kernel's
+whole log.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ LENGTH = struct.Struct(">I")
 
 LIMIT = 4 << 20
 CHUNK = 1 << 16
+IDLE = 2.0
+"""Seconds without anything to do, after which it looks whether its lab is still there."""
 
 
 def whole(data: bytes | bytearray) -> int:
@@ -100,8 +103,11 @@ def serve(paths: list[Path]) -> None:
             Path(f"{path}.new").rename(path)  # from here on it takes connections
             selector.register(listener, selectors.EVENT_READ, set())
         while True:
+            found = selector.select(IDLE)
+            if not found and not any(path.exists() for path in paths):
+                return  # somebody has removed the lab's folder
             # Who connects first, so that it gets all that is sent from then on.
-            for key, events in sorted(selector.select(), key=lambda found: isinstance(found[0].data, Port)):
+            for key, events in sorted(found, key=lambda event: isinstance(event[0].data, Port)):
                 if isinstance(key.fileobj, socket.socket) and not isinstance(key.data, Port):
                     with suppress(BlockingIOError):
                         while True:
