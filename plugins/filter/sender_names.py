@@ -192,6 +192,7 @@ def _by_address(addresses: Mapping[str, Sequence[str]]) -> dict[str, str]:
                 raise AnsibleFilterError(
                     f"{other} and {sender} both have the address {address}: the receiver could not tell them apart. "
                     "Set netconsole_sender_addresses of each to the addresses that its own messages come from"
+                    + (" (the zone of a link-local one does not count)" if address.startswith("fe80:") else "")
                 )
     return dict(sorted(names.items()))
 

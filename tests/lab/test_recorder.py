@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab import segments
+from lab.process import LabError
 from lab.recorder import Datagram, datagram, recording
 from lab.state import State
 from lab.switch import LENGTH
@@ -48,6 +49,14 @@ def test_a_datagram_is_read() -> None:
 )
 def test_anything_else_is_not(other: bytes) -> None:
     assert datagram(other) is None
+
+
+def test_without_a_lab_there_is_nothing_to_record(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LabError, match="segment1 cannot be joined"),
+        recording(State.load(tmp_path), "segment1", tmp_path / "record"),
+    ):
+        pass
 
 
 def test_what_is_sent_meanwhile_is_written_down(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def up(folder: Path, names: Sequence[str]) -> list[str]:
         (folder / "logs").mkdir(exist_ok=True)
         began = time.monotonic()
         try:
+            state.save()  # before anything runs: `lab down` ends what is noted
             segments.ensure(state)
             for name in started:
                 _start(name, state, folders[name], pair)
@@ -65,6 +66,8 @@ def up(folder: Path, names: Sequence[str]) -> list[str]:
                 say(f"{error}")
             for name in started:
                 _end(name, state)
+            if not state.guests:
+                segments.end(state)
             raise
         return started
 

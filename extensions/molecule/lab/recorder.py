@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from lab.process import LabError
 from lab.state import State
 from lab.switch import CHUNK, take_frames
 
@@ -55,7 +56,12 @@ def datagram(frame: bytes) -> Datagram | None:
 def recording(state: State, segment: str, path: Path) -> Iterator[None]:
     """Write what is sent over a segment during the block to a file: JSON lines, with the host's time of arrival."""
     with socket.socket(socket.AF_UNIX) as listener, open(path, "w", encoding="utf-8") as record:
-        listener.connect(str(state.segment(segment)))
+        try:
+            listener.connect(str(state.segment(segment)))
+        except OSError as error:
+            raise LabError(
+                f"{segment} cannot be joined, {error.strerror}: is the lab up, and the name right?"
+            ) from error
         ended = threading.Event()
         thread = threading.Thread(target=_listen, args=(listener, record, ended), daemon=True)
         thread.start()

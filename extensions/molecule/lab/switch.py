@@ -95,18 +95,20 @@ def serve(paths: list[Path]) -> None:
     """Join who connects."""
     with selectors.DefaultSelector() as selector:
         for path in paths:
-            path.unlink(missing_ok=True)
+            for old in (path, Path(f"{path}.new")):
+                old.unlink(missing_ok=True)
             listener = socket.socket(socket.AF_UNIX)
             listener.setblocking(False)
             listener.bind(f"{path}.new")
             listener.listen()
             Path(f"{path}.new").rename(path)  # from here on it takes connections
             selector.register(listener, selectors.EVENT_READ, set())
+        own = {path: path.stat().st_ino for path in paths}
         while True:
             found = selector.select(IDLE)
-            if not found and not any(path.exists() for path in paths):
+            if not found and not any(path.exists() and path.stat().st_ino == number for path, number in own.items()):
                 return  # somebody has removed the lab's folder
-            # Who connects first, so that it gets all that is sent from then on.
+            # Who has connected first, so that it gets what has come meanwhile.
             for key, events in sorted(found, key=lambda event: isinstance(event[0].data, Port)):
                 if isinstance(key.fileobj, socket.socket) and not isinstance(key.data, Port):
                     with suppress(BlockingIOError):

@@ -87,13 +87,20 @@ def unread() -> int:
     return sum(int(line.split()[4].partition(":")[2], 16) for lines in files for line in lines)
 
 
-def missing() -> int:
-    """How many messages the observer misses of all senders, by their sequence numbers."""
+class Observed(NamedTuple):
+    """What the observer has counted, of all senders."""
+
+    messages: int
+    missing: int
+    """By their sequence numbers."""
+
+
+def observer() -> Observed:
+    """Its figures."""
     with urllib.request.urlopen(METRICS, timeout=60) as answer:
         figures = answer.read().decode()
-    return sum(
-        int(float(found)) for found in re.findall(r"^netconsole_sender_sequence_missing_total\S* (\S+)", figures, re.M)
-    )
+    names = ("netconsole_sender_messages_total", "netconsole_sender_sequence_missing_total")
+    return Observed(*(sum(map(int, map(float, re.findall(rf"^{name}\{{.* (\S+)$", figures, re.M)))) for name in names))
 
 
 class Load:
@@ -104,7 +111,7 @@ class Load:
         self.store, self.run_name = store, f"run{time.time_ns()}"
         self._patience = patience  # seconds without anything new, after which nothing more is to come
         self._sources, self._each = sources, messages // sources
-        self._before, self._missing = udp(), missing()
+        self._before, self._observed = udp(), observer()
         self._start(sources, 2000, 0).communicate()
         self._settle(sources)
         self._process = self._start(messages, rate, 1)
@@ -149,9 +156,11 @@ class Load:
         """The same, and how many messages of this load the observer misses, once it has read as far as that."""
         counts = self.counts()
         until = time.monotonic() + 60
-        while (found := missing() - self._missing) != counts["gaps"] and time.monotonic() < until:
+        while True:
+            read, found = (after - before for after, before in zip(observer(), self._observed, strict=True))
+            if (read >= counts["stored"] and found == counts["gaps"]) or time.monotonic() > until:
+                return {**counts, "read": read, "missing": found}
             time.sleep(1.0)
-        return {**counts, "missing": found}
 
     def _settle(self, wanted: int | None = None) -> tuple[int, int, Counts]:
         """Taken, dropped and stored, once nothing more is to come."""
@@ -254,6 +263,7 @@ def _counted(counts: Counts) -> dict[str, bool]:
     """What is not stored is told by the gaps in the senders' numbers, and the observer says the same."""
     return {
         "loss_can_be_counted": counts["gaps"] == counts["sent"] - counts["stored"],
+        "observer_has_read_all": counts["read"] >= counts["stored"],
         "observer_counts_it": counts["missing"] == counts["gaps"],
     }
 

@@ -123,6 +123,15 @@ def test_sorted_by_address_whatever_the_order() -> None:
             "web1 and web2 both have the address 2001:db8::1",
             id="one address, two hosts, two spellings",
         ),
+        pytest.param(
+            ["web1", "web2"],
+            {
+                "web1": {"netconsole_sender_addresses": ["fe80::1%eth1"]},
+                "web2": {"netconsole_sender_addresses": ["fe80::1%eth2"]},
+            },
+            "web1 and web2 both have the address fe80::1: .*the zone of a link-local one does not count",
+            id="one address, two zones",
+        ),
         pytest.param(["web9"], {}, "web9 is not in the inventory", id="unknown sender"),
         pytest.param(
             ["web1"],
