@@ -103,6 +103,15 @@ def observer() -> Observed:
     return Observed(*(sum(map(int, map(float, re.findall(rf"^{name}\{{.* (\S+)$", figures, re.M)))) for name in names))
 
 
+def observer_at_rest() -> Observed:
+    """Its figures once it has read what was there before. After a change of the store it reads the whole of it."""
+    figures, before = observer(), None
+    while figures != before:
+        time.sleep(3.0)
+        figures, before = observer(), figures
+    return figures
+
+
 class Load:
     """A paced load, and what became of it. One message of each sender goes before it and one after it, so that every
     gap in its numbers has a beginning and an end."""
@@ -111,7 +120,8 @@ class Load:
         self.store, self.run_name = store, f"run{time.time_ns()}"
         self._patience = patience  # seconds without anything new, after which nothing more is to come
         self._sources, self._each = sources, messages // sources
-        self._before, self._observed = udp(), observer()
+        self._observed = observer_at_rest()
+        self._before = udp()
         self._start(sources, 2000, 0).communicate()
         self._settle(sources)
         self._process = self._start(messages, rate, 1)
