@@ -68,6 +68,9 @@ def event_of(record: t.Mapping[str, t.Any]) -> str | None:
     return None
 
 
+SLACK = 60.0
+"""Seconds by which the order of messages and clocks may differ."""
+
 # -- what was lost ----------------------------------------------------------------------------------------------------
 
 
@@ -79,7 +82,7 @@ class Numbers:
     that has started anew.
     """
 
-    REMEMBERED: t.ClassVar[int] = 64
+    REMEMBERED: t.ClassVar[int] = 256
 
     last: int | None = None
     missing: int = 0
@@ -135,14 +138,14 @@ class Sender:
 
     def take(self, record: t.Mapping[str, t.Any], received: float) -> None:
         """Count one record of this sender."""
-        self.last_seen = max(self.last_seen, received)
+        since, self.last_seen = received - self.last_seen, max(self.last_seen, received)
         self.levels[_level(record)] += 1
         mark = HEARTBEAT.match(str(record.get("message", "")))
         if mark:
             self.heartbeat = 60.0 * int(mark[1] or 0)
         kernel_time = record.get("kernel_time")
         stamp = float(kernel_time) if isinstance(kernel_time, (int, float)) else None
-        if self._is_boot(record, stamp):
+        if self._is_boot(record, stamp, since):
             self.boots += 1
             self.kernel_time = stamp
             self.msgid.restart(-1)
@@ -150,9 +153,13 @@ class Sender:
             self.kernel_time = stamp if self.kernel_time is None else max(stamp, self.kernel_time)
         self._take_msgid(record)
 
-    def _is_boot(self, record: t.Mapping[str, t.Any], stamp: float | None) -> bool:
-        """Whether the sender has booted since its message before. Counts the sequence number."""
+    def _is_boot(self, record: t.Mapping[str, t.Any], stamp: float | None, since: float) -> bool:
+        """Whether the sender has booted since its message before, which came ``since`` seconds ago. Counts the sequence
+        number."""
         earlier = stamp is not None and self.kernel_time is not None and stamp < self.kernel_time
+        # A kernel that booted after that message has not run for longer than that: what says so comes late, or again.
+        # (The receiver's clock may have been set back.)
+        earlier = earlier and not -SLACK < since < t.cast(float, stamp) - SLACK
         sequence = record.get("sequence")
         if not isinstance(sequence, int):
             # The legacy format has no number. UDP turns messages of one moment round, not those of different seconds.

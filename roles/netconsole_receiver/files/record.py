@@ -293,6 +293,10 @@ class LegacyJoiner:
     def __init__(self) -> None:
         self._waiting: dict[str, CutMessage] = {}
 
+    def waits_for(self, source: str) -> bool:
+        """Whether the next datagram of this sender may be the rest of a message."""
+        return source in self._waiting
+
     def add(self, now: float, source: str, received: str, text: str) -> list[tuple[str, str, str]]:
         """Take an escaped legacy datagram; give what is ready: source, receive time, message."""
         goes_on = _fills_a_datagram(text)

@@ -7,20 +7,17 @@
     store.py COLLECTOR STORE SENDERS keep|drop COMMAND...
 
 Starts COMMAND, reads what it prints and appends to STORE/<name>.log and STORE/<name>.jsonl. SENDERS is senders.json,
-read again when it changes. A file is opened for each batch of lines and closed again: rotation needs no signal, and
-the number of senders no limit of open files. When the command ends by itself, this program ends with status 1 and
-systemd starts both again. Runs on the receiver as the service's own user: Python 3.7, standard library.
+read again when it changes. When the command ends by itself, this program ends with status 1 and systemd starts both
+again. Runs on the receiver as the service's own user: Python 3.7, standard library.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import errno
 import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -28,12 +25,10 @@ import sys
 import time
 from typing import Callable, NamedTuple
 
+from store_files import Files, Input, by_name
+
 from record import Joiner, LegacyJoiner, Record, escape, parse, seconds
 
-CHUNK = 1 << 16
-PAUSE = 0.5
-"""Seconds until a full disk is tried again."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
 LONGEST = 1 << 20
 """Bytes without an end of message after which what is there is taken as a message."""
 
@@ -137,75 +132,49 @@ READERS: dict[str, Callable[[bytes, bool], tuple[list[Received], bytes]]] = {
 
 
 class Store:
-    """Appends to the files of the senders. Stopping: whether the service is to end, so that nothing is waited for."""
+    """Knows the senders, and writes their messages to their files."""
 
-    def __init__(self, folder: str, senders: str, unknown: str, stopping: Callable[[], bool] = lambda: False) -> None:
-        self._folder, self._senders, self._drop = folder, senders, unknown == "drop"
+    def __init__(self, files: Files, senders: str, unknown: str) -> None:
+        self._files, self._senders, self._drop = files, senders, unknown == "drop"
         self._names: dict[str, str] = {}
         self._stamp: tuple[int, int] | None = None
-        self.stopping = stopping
-        self.lost = 0
         self._said = ""
 
     def load(self) -> None:
-        """Read the senders again where their file has changed."""
+        """Read the senders. A file that cannot be read is an OSError or a ValueError."""
         status = os.stat(self._senders)
-        stamp = status.st_mtime_ns, status.st_ino
-        if stamp != self._stamp:
-            with open(self._senders, encoding="utf-8") as file:
-                self._names = {entry["index"]: entry["value"] for entry in json.load(file)["table"]}
-            self._stamp = stamp
+        self._stamp = status.st_mtime_ns, status.st_ino
+        with open(self._senders, encoding="utf-8") as file:
+            table = json.load(file).get("table", [])
+        self._names = {entry["index"]: entry["value"] for entry in table}
+
+    def reload(self) -> None:
+        """Read the senders again where their file has changed; where it cannot be read, names stay as they were."""
+        try:
+            status = os.stat(self._senders)
+            if (status.st_mtime_ns, status.st_ino) != self._stamp:
+                self.load()
+        except (OSError, ValueError) as error:
+            words = f"{self._senders}: {error}; names stay as they were"
+            if words != self._said:
+                print(words, flush=True)
+            self._said = words
 
     def write(self, batch: list[tuple[str | None, str, Record]]) -> None:
         """Append messages: source, receive time and record of each."""
-        lines: dict[str, list[str]] = {}
-        for source, received, record in batch:
-            name = None if source is None else self._names.get(source)
-            if name is None and source is not None and self._drop:
-                continue
-            stem = "everything" if source is None else name or "unknown/" + source
-            host = name or source
-            lines.setdefault(stem + ".log", []).append(record.text_line(received, host))
-            lines.setdefault(stem + ".jsonl", []).append(record.json_line(received, host, source))
-        for name, texts in lines.items():
-            self._append(os.path.join(self._folder, name), "".join(texts).encode(), len(texts))
+        self._files.append(by_name(line for message in batch for line in self._lines(*message)))
 
-    def _append(self, path: str, data: bytes, count: int) -> None:
-        """Append lines. A full disk is waited for, with the messages behind it in the receive buffer; any other error
-        loses the lines."""
-        while True:
-            try:
-                _append_whole(path, data)
-                break
-            except OSError as error:
-                if error.errno in FULL and not self.stopping():
-                    self._say(f"{error.strerror}: messages wait in the receive buffer")
-                    time.sleep(PAUSE)
-                    continue
-                self._say(f"{error.strerror}: lines are lost until this ends")
-                self.lost += count
-                return
-        if self._said:
-            print(f"writes again; {self.lost} lines were lost", flush=True)
-            self._said, self.lost = "", 0
-
-    def _say(self, words: str) -> None:
-        if self._said != words:
-            print(f"cannot write to {self._folder}: {words}", flush=True)
-            self._said = words
-
-
-def _append_whole(path: str, data: bytes) -> None:
-    """Append to a file that is made if need be: all of the data, or none of it and an OSError."""
-    os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640)
-    try:
-        before = os.fstat(handle).st_size
-        if os.write(handle, data) < len(data):
-            os.ftruncate(handle, before)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    finally:
-        os.close(handle)
+    def _lines(self, source: str | None, received: str, record: Record) -> list[tuple[str, bytes]]:
+        """The lines of a message, each with the name of its file."""
+        name = None if source is None else self._names.get(source)
+        if name is None and source is not None and self._drop:
+            return []
+        stem = "everything" if source is None else name or "unknown/" + source
+        host = name or source
+        return [
+            (stem + ".log", record.text_line(received, host).encode()),
+            (stem + ".jsonl", record.json_line(received, host, source).encode()),
+        ]
 
 
 def _now() -> str:
@@ -221,11 +190,14 @@ def main() -> int:
     collector, folder, senders, unknown, *command = sys.argv[1:]
     stopping: list[int] = []
     read, joiners = READERS[collector], (Joiner(), LegacyJoiner())
-    store = Store(folder, senders, unknown, lambda: bool(stopping))
-    store.load()
+    store = Store(Files(folder, lambda: bool(stopping)), senders, unknown)
+    try:
+        store.load()
+    except (OSError, ValueError) as error:
+        sys.exit(f"{senders}: {error}")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     assert process.stdout is not None
-    pipe = process.stdout.fileno()
+    source = Input(process.stdout.fileno())
 
     def stop(number: int, dummy: object) -> None:
         stopping.append(number)
@@ -235,12 +207,10 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     rest, ended = b"", False
     while not ended:
-        # A quarter of a second of silence ends a message that has no other end.
-        quiet = not select.select([pipe], [], [], 0.25)[0]
-        chunk = b"" if quiet else os.read(pipe, CHUNK)
-        ended = not quiet and not chunk
-        found, rest = read(rest + chunk, quiet or ended)
-        store.load()
+        portion = source.read()
+        ended = portion.ended
+        found, rest = read(rest + portion.data, portion.quiet or ended)
+        store.reload()
         store.write(list(_records(found, joiners, _now(), float("inf") if ended else time.monotonic())))
     process.wait()
     return 0 if stopping else 1

@@ -173,8 +173,11 @@ def test_figures_of_a_sender(receiver):
         pytest.param([(500, 90.0), (260, 3.0), (261, 3.1)], 1, id="extended, from later on"),
         pytest.param([(500, 90.0), (520, 95.0), (510, 92.0)], 0, id="extended, late"),
         pytest.param([(500, 90.0), (500, 90.0)], 0, id="extended, twice"),
+        pytest.param([(500, 9000.0), (501, 9001.0), (500, 9000.0)], 0, id="extended, the last ones again"),
+        pytest.param([(500, 9000.0), (400, 8999.0)], 0, id="extended, from before the first one"),
         pytest.param([(None, 90.0), (None, 0.5), (None, 0.7)], 1, id="legacy"),
         pytest.param([(None, 90.0), (None, 89.9), (None, 90.1)], 0, id="legacy, turned round"),
+        pytest.param([(None, 9000.0), (None, 8000.0)], 0, id="legacy, late by much"),
     ],
 )
 def test_boots(receiver, records, boots):

@@ -32,7 +32,8 @@ def programs() -> dict[str, ModuleType]:
     sys.path.insert(0, str(FILES))
     try:
         return {
-            name: importlib.import_module(name) for name in ("record", "store", "upkeep", "firewall", "mend", "valve")
+            name: importlib.import_module(name)
+            for name in ("record", "store_files", "store", "distribute", "upkeep", "firewall", "mend", "valve")
         }
     finally:
         sys.path.remove(str(FILES))
@@ -506,11 +507,9 @@ def test_there_is_room_until_less_is_free_than_needed(programs: dict[str, Module
 @pytest.mark.parametrize(
     ("faults", "stopping", "stored", "said"),
     [
-        pytest.param(
-            [28, 28], False, 2, ["wait in the receive buffer", "writes again; 0 lines"], id="full for a while"
-        ),
+        pytest.param([28, 28], False, 2, ["messages wait", "writes again; 0 lines"], id="full for a while"),
         pytest.param([28], True, 1, ["lines are lost"], id="full while the service stops"),
-        pytest.param([13], False, 1, ["lines are lost"], id="another error"),
+        pytest.param([13], False, 1, ["lines are lost", "writes again; 1 lines"], id="another error"),
     ],
 )
 def test_a_full_disk_is_waited_for(
@@ -523,19 +522,119 @@ def test_a_full_disk_is_waited_for(
     stored: int,
     said: list[str],
 ) -> None:
-    module = programs["store"]
-    really = module._append_whole
+    module = programs["store_files"]
+    really = module.append_whole
 
     def append(path: str, data: bytes) -> None:
         if faults:
             raise OSError(faults.pop(), "no")
         really(path, data)
 
-    monkeypatch.setattr(module, "_append_whole", append)
+    monkeypatch.setattr(module, "append_whole", append)
     monkeypatch.setattr(module, "PAUSE", 0.0)
-    store = module.Store(str(tmp_path), "", "keep", lambda: stopping)
+    store = programs["store"].Store(module.Files(str(tmp_path), lambda: stopping), "", "keep")
     store.write([("192.0.2.1", "now", programs["record"].parse("text"))])
     found = sum((tmp_path / "unknown" / f"192.0.2.1.{kind}").exists() for kind in ("log", "jsonl"))
     assert found == stored
     output = capsys.readouterr().out
     assert [words in output for words in said] == [True] * len(said)
+
+
+def test_a_table_of_names_that_cannot_be_read_changes_nothing(
+    programs: dict[str, ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, files = tmp_path / "senders.json", programs["store_files"].Files(str(tmp_path), lambda: False)
+    store = programs["store"].Store(files, str(table), "keep")
+    with pytest.raises(FileNotFoundError):
+        store.load()
+    for number, text in enumerate(['{"table": [{"index": "192.0.2.1", "value": "web1"}]}', '{"table": [{"ind', None]):
+        if text is None:
+            table.unlink()
+        else:
+            table.write_text(text)
+            os.utime(table, (number, number))
+        store.reload()
+        store.reload()
+        store.write([("192.0.2.1", "now", programs["record"].parse("text"))])
+    assert (tmp_path / "web1.log").read_text().count("text") == 3
+    assert capsys.readouterr().out.count("names stay as they were") == 2
+
+
+@pytest.mark.parametrize("there", [b"", b"one\n"])
+def test_a_disk_that_takes_half_a_line_keeps_none_of_it(
+    programs: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bytes
+) -> None:
+    path = tmp_path / "web1.log"
+    path.write_bytes(there)
+    really = os.write
+    monkeypatch.setattr(
+        programs["store_files"].os, "write", lambda handle, data: really(handle, data[: len(data) // 2])
+    )
+    with pytest.raises(OSError, match="space"):
+        programs["store_files"].append_whole(str(path), b"two\nthree\n")
+    monkeypatch.undo()
+    assert path.read_bytes() == there
+
+
+def test_a_pipe_is_read_in_portions(programs: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs["store_files"], "SILENCE", 0.0)
+    reading, writing = os.pipe()
+    source = programs["store_files"].Input(reading)
+    os.write(writing, b"a\n")
+    os.write(writing, b"b\n")
+    assert source.read() == (b"a\nb\n", False, False), "what is there comes at once"
+    assert source.read() == (b"", True, False), "nothing is there"
+    os.write(writing, b"c")
+    os.close(writing)
+    assert source.read() == (b"c", False, True), "nothing will come any more"
+    os.close(reading)
+
+
+PLAIN = b"web1\ttext\tjson"
+STORED = [("web1.log", b"text\n"), ("web1.jsonl", b"json\n")]
+
+
+def legacy(datagram: bytes, name: bytes = b"web1", source: bytes = b"192.0.2.1") -> bytes:
+    """A line of syslog-ng for a legacy message."""
+    return b"\t".join((name, b"text", b"json", name.rpartition(b"/")[2], source, b"now", datagram))
+
+
+@pytest.mark.parametrize(
+    ("lines", "stored"),
+    [
+        pytest.param([PLAIN], STORED, id="extended"),
+        pytest.param([PLAIN, b"", b"a\tb", PLAIN], [*STORED, *STORED], id="what is no line is left out, and told"),
+        pytest.param([legacy(b"a"), legacy(b"b" * 999)], [*STORED, *STORED], id="legacy, all there"),
+        pytest.param([legacy(FULL), legacy(b"b", b"web2", b"192.0.2.2")], STORED, id="another sender goes on"),
+    ],
+)
+def test_lines_of_syslog_ng_go_to_their_files(
+    programs: dict[str, ModuleType],
+    capsys: pytest.CaptureFixture[str],
+    lines: list[bytes],
+    stored: list[tuple[str, bytes]],
+) -> None:
+    found = programs["distribute"].Distributor().lines(1.0, b"".join(line + b"\n" for line in lines))
+    renamed = [(name.replace("web2", "web1"), line) for name, line in found]
+    assert renamed == stored
+    assert capsys.readouterr().out.count("not a line of syslog-ng") == len([line for line in lines if len(line) < 5])
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [pytest.param(b"web1", "web1", id="known"), pytest.param(b"unknown/192.0.2.1", "192.0.2.1", id="unknown")],
+)
+@pytest.mark.parametrize(("rest", "whole"), [([b"b"], FULL[15:] + b"b"), ([], FULL[15:])])
+def test_cut_legacy_lines_of_syslog_ng_are_joined(
+    programs: dict[str, ModuleType], name: bytes, host: str, rest: list[bytes], whole: bytes
+) -> None:
+    distributor = programs["distribute"].Distributor()
+    pieces = [legacy(datagram, name) for datagram in (FULL, *rest)]
+    found = list(distributor.lines(1.0, b"".join(piece + b"\n" for piece in pieces)))
+    assert list(distributor.late(1.5)) == []
+    found += distributor.late(float("inf"))
+    (text_file, text), (json_file, record) = found
+    assert (text_file, json_file) == (f"{name.decode()}.log", f"{name.decode()}.jsonl")
+    assert text == f"now {host} - [    9.163816] {whole.decode()}\n".encode()
+    stored = json.loads(record)
+    assert (stored["host"], stored["source"], stored["message"]) == (host, "192.0.2.1", whole.decode())
