@@ -76,6 +76,8 @@ def main() -> None:
         whole, feed, rest = (rest + portion.data).rpartition(b"\n")
         files.append(by_name(distributor.lines(now, whole + feed)))
         files.append(by_name(distributor.late(float("inf") if ended else now)))
+    if rest:
+        print(f"not a whole line of syslog-ng: {rest[:100]!r}", flush=True)
 
 
 if __name__ == "__main__":
