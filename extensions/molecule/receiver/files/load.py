@@ -58,13 +58,15 @@ def _control(packed: bytes) -> bytes:
     return message + bytes(-len(message) % 8)
 
 
-USEC = 100
-"""Microseconds of the kernel's clock from one message of a sender to the next."""
+def kernel_clock(number: int) -> int:
+    """The kernel's clock, in microseconds, at a sender's message: the first one, which Load sends before all others,
+    is of its boot; the others come much later, so that a message that comes late, or again, is no sign of a boot."""
+    return 1000000 + (10**9 + number * 100 if number else 0)
 
 
 def plain(run: bytes, source: int, number: int) -> list[bytes]:
     """A message without user data, in the extended format."""
-    return [b"4,%d,%d,-;load %s %d %d end %s\n" % (number, 1000000 + number * USEC, run, source, number, TEXT)]
+    return [b"4,%d,%d,-;load %s %d %d end %s\n" % (number, kernel_clock(number), run, source, number, TEXT)]
 
 
 LONG = 7
@@ -74,7 +76,7 @@ LONG = 7
 def mixed(run: bytes, source: int, number: int) -> list[bytes]:
     """The datagrams of one message. Of ten of a sender, as of one each of ten senders, six are extended with user data,
     two plain, one legacy, one long enough for two fragments, which is what a crash sends."""
-    usec = 1000000 + number * USEC
+    usec = kernel_clock(number)
     kind = (source + number) % 10
     if kind < 6:
         words = (number, usec, source, run, source, number, TEXT)
