@@ -29,6 +29,8 @@ from store_files import Files, Input, by_name
 
 from record import Joiner, LegacyJoiner, Record, escape, parse, seconds
 
+UNREADABLE = (OSError, ValueError, LookupError, TypeError)
+"""What a table of senders that is not there, or not whole, raises."""
 LONGEST = 1 << 20
 """Bytes without an end of message after which what is there is taken as a message."""
 
@@ -141,12 +143,11 @@ class Store:
         self._said = ""
 
     def load(self) -> None:
-        """Read the senders. A file that cannot be read is an OSError or a ValueError."""
+        """Read the senders. A file that cannot be read raises one of UNREADABLE."""
         status = os.stat(self._senders)
         self._stamp = status.st_mtime_ns, status.st_ino
         with open(self._senders, encoding="utf-8") as file:
-            table = json.load(file).get("table", [])
-        self._names = {entry["index"]: entry["value"] for entry in table}
+            self._names = {entry["index"]: entry["value"] for entry in json.load(file)["table"]}
 
     def reload(self) -> None:
         """Read the senders again where their file has changed; where it cannot be read, names stay as they were."""
@@ -154,7 +155,7 @@ class Store:
             status = os.stat(self._senders)
             if (status.st_mtime_ns, status.st_ino) != self._stamp:
                 self.load()
-        except (OSError, ValueError) as error:
+        except UNREADABLE as error:
             words = f"{self._senders}: {error}; names stay as they were"
             if words != self._said:
                 print(words, flush=True)
@@ -193,7 +194,7 @@ def main() -> int:
     store = Store(Files(folder, lambda: bool(stopping)), senders, unknown)
     try:
         store.load()
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         sys.exit(f"{senders}: {error}")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     assert process.stdout is not None

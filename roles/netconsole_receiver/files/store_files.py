@@ -75,8 +75,7 @@ class Files:
 
     def __init__(self, folder: str, stopping: Callable[[], bool]) -> None:
         self._folder, self._stopping = folder, stopping
-        self.lost = 0
-        self._said = ""
+        self._troubles: dict[str, Trouble] = {}
 
     def append(self, lines: dict[str, list[bytes]]) -> None:
         """Append whole lines to files, by their names below the folder. A full disk is waited for, with all that comes
@@ -90,20 +89,28 @@ class Files:
                 append_whole(path, data)
                 break
             except OSError as error:
+                trouble = self._troubles.setdefault(path, Trouble())
                 if error.errno in FULL and not self._stopping():
-                    self._say(f"{error.strerror}: messages wait")
+                    trouble.say(f"cannot write to {path}: {error.strerror}: messages wait")
                     time.sleep(PAUSE)
                     continue
-                self._say(f"{error.strerror}: lines are lost until this ends")
-                self.lost += count
+                trouble.say(f"cannot write to {path}: {error.strerror}: lines are lost until this ends")
+                trouble.lost += count
                 return
-        if self._said:
-            print(f"writes again; {self.lost} lines were lost", flush=True)
-            self._said, self.lost = "", 0
+        if path in self._troubles:
+            print(f"writes to {path} again; {self._troubles.pop(path).lost} lines were lost", flush=True)
 
-    def _say(self, words: str) -> None:
-        if self._said != words:
-            print(f"cannot write to {self._folder}: {words}", flush=True)
+
+class Trouble:
+    """A file that cannot be written: how many lines it has cost, and what was said of it."""
+
+    def __init__(self) -> None:
+        self.lost, self._said = 0, ""
+
+    def say(self, words: str) -> None:
+        """Print something, once."""
+        if words != self._said:
+            print(words, flush=True)
             self._said = words
 
 

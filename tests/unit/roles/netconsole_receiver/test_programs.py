@@ -507,9 +507,9 @@ def test_there_is_room_until_less_is_free_than_needed(programs: dict[str, Module
 @pytest.mark.parametrize(
     ("faults", "stopping", "stored", "said"),
     [
-        pytest.param([28, 28], False, 2, ["messages wait", "writes again; 0 lines"], id="full for a while"),
+        pytest.param([28, 28], False, 2, ["messages wait", ".log again; 0 lines"], id="full for a while"),
         pytest.param([28], True, 1, ["lines are lost"], id="full while the service stops"),
-        pytest.param([13], False, 1, ["lines are lost", "writes again; 1 lines"], id="another error"),
+        pytest.param([13], False, 1, ["lines are lost"], id="another error"),
     ],
 )
 def test_a_full_disk_is_waited_for(
@@ -538,6 +538,23 @@ def test_a_full_disk_is_waited_for(
     assert found == stored
     output = capsys.readouterr().out
     assert [words in output for words in said] == [True] * len(said)
+    assert len(output.splitlines()) == len(said), "each once"
+
+
+def test_a_file_that_cannot_be_written_costs_its_own_lines_only(
+    programs: dict[str, ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = programs["store_files"].Files(str(tmp_path), lambda: False)
+    (tmp_path / "web1.log").mkdir()
+    for _portion in range(3):
+        files.append({"web1.log": [b"a\n", b"b\n"], "web2.log": [b"c\n"]})
+    (tmp_path / "web1.log").rmdir()
+    files.append({"web1.log": [b"d\n"]})
+    assert (tmp_path / "web1.log").read_bytes() == b"d\n"
+    assert (tmp_path / "web2.log").read_bytes() == b"c\n" * 3
+    told, ended = capsys.readouterr().out.splitlines()
+    assert "web1.log: Is a directory: lines are lost" in told
+    assert "web1.log again; 6 lines were lost" in ended
 
 
 def test_a_table_of_names_that_cannot_be_read_changes_nothing(
@@ -547,7 +564,8 @@ def test_a_table_of_names_that_cannot_be_read_changes_nothing(
     store = programs["store"].Store(files, str(table), "keep")
     with pytest.raises(FileNotFoundError):
         store.load()
-    for number, text in enumerate(['{"table": [{"index": "192.0.2.1", "value": "web1"}]}', '{"table": [{"ind', None]):
+    whole = '{"table": [{"index": "192.0.2.1", "value": "web1"}]}'
+    for number, text in enumerate([whole, whole[:20], "{}", "[]", None]):
         if text is None:
             table.unlink()
         else:
@@ -556,8 +574,8 @@ def test_a_table_of_names_that_cannot_be_read_changes_nothing(
         store.reload()
         store.reload()
         store.write([("192.0.2.1", "now", programs["record"].parse("text"))])
-    assert (tmp_path / "web1.log").read_text().count("text") == 3
-    assert capsys.readouterr().out.count("names stay as they were") == 2
+    assert (tmp_path / "web1.log").read_text().count("text") == 5
+    assert capsys.readouterr().out.count("names stay as they were") == 4
 
 
 @pytest.mark.parametrize("there", [b"", b"one\n"])
