@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hold import LOAD, SERVICE, Udp, run, show, udp
-from load import LONG
+from load import IPV6_FREEBIND, LONG, kernel_clock, source_of
 
 PORT = "6666"
 UNIT = "lab-bench.service"
@@ -42,6 +42,8 @@ PATIENCE = 600
 """Seconds that a collector has at most for what it has taken and not stored yet. netconsd at the role's settings takes
 everything at once and needs five minutes for the largest workload."""
 NUDGE = b"bench nudge"
+NUDGED = 32
+"""How many senders nudge() is for."""
 IDLE = 100000
 """Microseconds of processor time in a second with which a collector still is at rest."""
 
@@ -198,16 +200,21 @@ def count_lines(store: Path) -> int:
     return lines
 
 
-def nudge() -> None:
-    """Send a message every quarter of a second for three seconds, from each of 32 addresses that have sent nothing yet.
-    What netconsd keeps back because a message is missing before it comes out at the next datagram, whoever sends that;
-    but each of its workers has senders of its own."""
-    for number in range(12):
-        datagram = b"4,%d,%d,-;%s\n" % (number, 1000000 + number * 250000, NUDGE)
-        for host in range(2, 34):
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-                sender.bind((f"127.0.0.{host}", 0))
-                sender.sendto(datagram, ("127.0.0.1", int(PORT)))
+def nudge(senders: list[tuple[bytes, int]]) -> None:
+    """Send a message every quarter of a second for three seconds, from each of these addresses, as number, number + 1
+    and so on. What netconsd keeps back because a message is missing before it comes out at the next datagram, whoever
+    sends that; but each of its workers has senders of its own. Its logger ends when a further sender is one too many,
+    so these have to be some that it knows."""
+    for turn in range(12):
+        for address, number in senders:
+            family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+            with socket.socket(family, socket.SOCK_DGRAM) as sender:
+                if family == socket.AF_INET6:  # its addresses are a route, which is enough for IPv4
+                    sender.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+                sender.bind((socket.inet_ntop(family, address), 0))
+                clock = kernel_clock(number) + turn * 250000
+                datagram = b"4,%d,%d,-;%s\n" % (number + turn, clock, NUDGE)
+                sender.sendto(datagram, ("127.0.0.1" if family == socket.AF_INET else "::1", int(PORT)))
         time.sleep(0.25)
 
 
@@ -235,11 +242,11 @@ class Measurement:
         self._start = "" if listens else f"did not start: {ended(self._unit)}"
         self._meter, self._observer, self._before = Meter(self._unit), Meter(OBSERVER), udp()
 
-    def row(self, sent: Row) -> Row:
-        """Wait until everything is stored. All that was measured but for what was kept."""
+    def row(self, sent: Row, senders: list[tuple[bytes, int]]) -> Row:
+        """Wait until everything is stored; nudge() gets the senders. All that was measured but for what was kept."""
         settled = settle(self.store, self._meter)
         counts = Udp(*(after - before for after, before in zip(udp(), self._before, strict=True)))
-        nudge()
+        nudge(senders)
         settled = settle(self.store, self._meter) and settled
         self._meter.end()
         self._observer.end()
@@ -265,6 +272,15 @@ class Measurement:
         return {"kept": messages, **{name: round(used / max(messages, 1), 1) for name, used in times.items()}}
 
 
+def some_senders(workload: Workload, messages: int) -> list[tuple[bytes, int]]:
+    """Addresses of a workload's first senders, and the number that none of their messages has had."""
+    families = [int(digit) for digit in workload.families]
+    return [
+        (source_of(source, families[source % len(families)]), -(-messages // workload.sources))
+        for source in range(min(NUDGED, workload.sources))
+    ]
+
+
 def measure(kind: str, collector: str, name: str, workload: Workload, scale: int) -> Row:
     """A workload of load.py."""
     measurement = Measurement(kind, collector, name)
@@ -272,7 +288,8 @@ def measure(kind: str, collector: str, name: str, workload: Workload, scale: int
     messages = max(workload.messages // scale, workload.sources)
     words = ["--messages", str(messages), "--sources", str(workload.sources), "--families", workload.families]
     words += ["--rate", str(workload.rate), "--mix", workload.mix]
-    row = measurement.row(json.loads(run(sys.executable, LOAD, "send", run_name, *words)))
+    sent = json.loads(run(sys.executable, LOAD, "send", run_name, *words))
+    row = measurement.row(sent, some_senders(workload, messages))
     found = kept(measurement.store, run_name)
     row |= measurement.per_message(found.messages)
     return {**row, "long": found.long, "joined": found.joined} if workload.mix == "mixed" else row
@@ -293,7 +310,7 @@ def blast(kind: str, collector: str, scale: int) -> Row:
     blaster.kill()
     blaster.wait()
     rate = sum(after - earlier for after, earlier in zip(udp(), before, strict=True)) / seconds
-    row = measurement.row({"rate": round(rate)})
+    row = measurement.row({"rate": round(rate)}, [(source_of(number, 6), 1) for number in range(NUDGED)])
     return {**row, **measurement.per_message(count_lines(measurement.store))}
 
 
