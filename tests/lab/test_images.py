@@ -113,3 +113,10 @@ def test_what_a_killed_build_left_mounted_is_unmounted_innermost_first(tmp_path,
     monkeypatch.setattr(images, "run", commands.append)
     images._unmount_below(building, mounts)
     assert commands == [["umount", f"{building}/root/dev/pts"], ["umount", f"{building}/root/dev"]]
+
+
+def test_the_rule_that_users_are_given_is_the_one_that_every_machine_has() -> None:
+    recipe = images.RECIPE / "machine/usr/lib/udev/rules.d/90-lab.rules"
+    rules = [line for line in recipe.read_text().splitlines() if line and not line.startswith("#")]
+    guide = (images.RECIPE.parents[3] / "docs/senders.md").read_text().splitlines()
+    assert rules == [line for line in guide if line.startswith("ACTION==")] != []
